@@ -1,0 +1,126 @@
+"""The one settings model: every limit with its unit. Nothing else reads the environment or a config file."""
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from agent.topics import LevelName
+
+__all__ = [
+    "ApiSettings",
+    "ClockSettings",
+    "DeviceSettings",
+    "LinkSettings",
+    "LogSettings",
+    "Settings",
+    "SiteSettings",
+]
+
+MEBIBYTE: Final = 1_048_576
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and an unknown key is a typo, not a wish."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _check_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"unknown time zone {name[:60]!r}; expected an IANA name")
+    return str(ZoneInfo(name))
+
+
+class SiteSettings(Section):
+    """The shop."""
+
+    id: LevelName = Field("store-1", description="id of the shop; one level of every topic")
+    time_zone: Annotated[str, AfterValidator(_check_zone)] = Field("UTC", description="IANA time zone of the shop")
+    day_starts_at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = Field(
+        "04:00", description="local time at which a new business day begins"
+    )
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field("EUR", description="ISO 4217 code of the prices")
+    market: str = Field("", max_length=40, description="market the shop belongs to; goes into every event")
+    region: str = Field("", max_length=40, description="region the shop belongs to; goes into every event")
+
+
+class DeviceSettings(Section):
+    """This box."""
+
+    id: LevelName = Field("box-1", description="id of this device within the shop")
+
+
+class LogSettings(Section):
+    """The event log."""
+
+    queue_events_max: int = Field(
+        10_000, ge=100, le=1_000_000, description="events waiting for the writer; more get 429"
+    )
+    commit_events_max: int = Field(2_000, ge=1, le=100_000, description="events that share one fsync at most")
+    size_bytes_max: int = Field(
+        4_096 * MEBIBYTE, ge=4 * MEBIBYTE, description="the log file's size limit; beyond it appends get 507"
+    )
+    replay_hours: int = Field(72, ge=0, le=8_760, description="how long delivered events stay for a replay")
+    dedupe_days: int = Field(35, ge=1, le=400, description="how long a (source, id) pair is remembered")
+    retention_interval_s: float = Field(
+        60.0, gt=0, le=86_400, description="how often delivered events are cleared away"
+    )
+
+
+class LinkSettings(Section):
+    """The MQTT connection to the cloud."""
+
+    enabled: bool = Field(default=True, description="false keeps everything in the log and connects to nothing")
+    host: str = Field("127.0.0.1", min_length=1, max_length=253, description="broker host name or address")
+    port: int = Field(1883, ge=1, le=65_535, description="broker port; 8883 is usual with TLS")
+    tls: bool = Field(default=False, description="TLS; may be off only for a loopback broker")
+    ca_file: str = Field("", description="PEM bundle to trust instead of the system's")
+    username: str = Field("", max_length=256, description="MQTT user name, if the broker wants one")
+    password_file: str = Field("", description="file that holds the MQTT password")
+    keepalive_s: int = Field(30, ge=5, le=3_600, description="MQTT keep-alive")
+    connect_timeout_s: float = Field(10.0, gt=0, le=120, description="until CONNACK")
+    puback_timeout_s: float = Field(20.0, gt=0, le=300, description="without a PUBACK for this long, reconnect")
+    backoff_min_s: float = Field(0.5, gt=0, le=60, description="first ceiling of the jittered wait before a reconnect")
+    backoff_max_s: float = Field(60.0, gt=0, le=3_600, description="last ceiling of that wait")
+    window_publishes: int = Field(20, ge=1, le=1_000, description="publishes without PUBACK at a time")
+    batch_events_max: int = Field(200, ge=1, le=10_000, description="events in one publish")
+    batch_bytes_max: int = Field(120_000, ge=1_024, le=MEBIBYTE, description="bytes in one publish")
+    linger_s: float = Field(0.02, ge=0, le=10, description="how long a small batch waits for company")
+    receipt_wait_s: float = Field(1.0, ge=0, le=30, description="wait for the ledger's retained receipt on connect")
+    state_interval_s: float = Field(15.0, gt=0, le=3_600, description="how often the retained state is renewed")
+
+
+class ApiSettings(Section):
+    """The local HTTP API. The Unix socket is always there."""
+
+    tcp_port: int = Field(0, ge=0, le=65_535, description="loopback TCP port for producers with a token; 0 is off")
+    lan_host: str = Field("", max_length=253, description="address of the LAN listener (TLS); empty is off")
+    lan_port: int = Field(8443, ge=1, le=65_535, description="port of the LAN listener")
+    lan_certificate_file: str = Field("", description="PEM certificate chain of the LAN listener")
+    lan_key_file: str = Field("", description="PEM private key of the LAN listener; not readable by others")
+    request_bytes_max: int = Field(4 * MEBIBYTE, ge=1_024, le=64 * MEBIBYTE, description="largest request body")
+    producer_events_per_s: int = Field(2_000, ge=1, le=1_000_000, description="per producer; beyond it 429")
+    till_request_ttl_s: float = Field(10.0, gt=0, le=600, description="how long a till has to answer a request")
+    sse_clients_max: int = Field(64, ge=1, le=10_000, description="open event streams")
+
+
+class ClockSettings(Section):
+    """The shop clock. `speed` other than 1 is for simulations: it scales what happened when, never a time-out."""
+
+    speed: float = Field(1.0, gt=0, le=100_000, description="how much faster than real time the shop's clock runs")
+    starts_at: datetime | None = Field(None, description="shop time at `origin_s`; only with a speed other than 1")
+    origin_s: float = Field(0.0, ge=0, description="reading of the machine's monotonic clock at `starts_at`")
+
+
+class Settings(Section):
+    """All settings of one agent. The defaults run without a file."""
+
+    site: SiteSettings = SiteSettings()
+    device: DeviceSettings = DeviceSettings()
+    log: LogSettings = LogSettings()
+    link: LinkSettings = LinkSettings()
+    api: ApiSettings = ApiSettings()
+    clock: ClockSettings = ClockSettings()
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what reaches stdout")

@@ -1,0 +1,3 @@
+"""The touchscreen beside the till: a process of its own over the agent's local API."""
+
+__all__: list[str] = []
