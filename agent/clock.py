@@ -4,6 +4,7 @@ Two clocks: `monotonic_s` drives time-outs, leases and back-off and is never sca
 something happened in the shop, and is the one a simulation may run faster.
 """
 
+import ctypes
 import os
 import time
 from collections.abc import Callable
@@ -14,7 +15,20 @@ from random import Random, SystemRandom
 from typing import Protocol
 from uuid import UUID
 
-__all__ = ["Clock", "IdFactory", "ShopClock", "SystemClock", "boot_id", "rfc3339", "system_random"]
+__all__ = [
+    "Clock",
+    "IdFactory",
+    "ShopClock",
+    "SystemClock",
+    "boot_id",
+    "clock_synchronised",
+    "rfc3339",
+    "system_random",
+]
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_TIMEX_BYTES = 256  # struct timex is 208; a read-only call needs it zeroed
+_TIME_ERROR = 5
 
 
 class Clock(Protocol):
@@ -79,6 +93,11 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return f"unknown-{os.getppid()}"
+
+
+def clock_synchronised() -> bool:
+    """Whether the kernel says that a time source disciplines the wall clock (adjtimex(2), TIME_ERROR)."""
+    return bool(_LIBC.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)) != _TIME_ERROR)
 
 
 def rfc3339(moment: datetime) -> str:

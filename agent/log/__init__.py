@@ -1,0 +1,17 @@
+"""The event log on SQLite: what `append` returned is on the disk, in order, once."""
+
+from agent.log.event_log import CLOUD, DAY_CLOSE, EventLog
+from agent.log.jobs import Advance, EpochReason
+from agent.log.records import START, Appended, Place, StoredEvent
+
+__all__ = [
+    "CLOUD",
+    "DAY_CLOSE",
+    "START",
+    "Advance",
+    "Appended",
+    "EpochReason",
+    "EventLog",
+    "Place",
+    "StoredEvent",
+]

@@ -1,0 +1,274 @@
+"""The log as the rest of the agent sees it: append and wait for the disk, read, cursors, epochs.
+
+`open` gives the form with a writer thread; `open_inline` the same code without one, for simulations in virtual
+time and for tools that work on a stopped agent's folder.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Self
+
+from agent.clock import Clock, boot_id, clock_synchronised, rfc3339
+from agent.errors import StoreforwardError
+from agent.event_types import Stream
+from agent.events import Draft
+from agent.log.jobs import Advance, Append, EpochReason, Job, Prune, StartEpoch
+from agent.log.lock import StoreLock
+from agent.log.reader import Reader
+from agent.log.records import START, Appended, Place, StoredEvent
+from agent.log.store import Answer, Store
+from agent.log.writer import Writer
+from agent.settings import LogSettings
+
+__all__ = ["CLOUD", "DAY_CLOSE", "EventLog"]
+
+CLOUD: Final = "cloud"
+"""The consumer that forwards events; its cursor is what the cloud has acknowledged."""
+DAY_CLOSE: Final = "day_close"
+"""The consumer that closes business days."""
+
+CommitListener = Callable[[Sequence[Draft]], None]
+EpochListener = Callable[[str, EpochReason], None]
+
+
+class EventLog:
+    """One store's events. Every method belongs to the event loop's thread, except `read` and `ids`."""
+
+    def __init__(
+        self, folder: Path, settings: LogSettings, *, clock: Clock, new_id: Callable[[], str], lock: StoreLock
+    ) -> None:
+        self.file: Final = folder / "events.sqlite"
+        self._settings = settings
+        self._clock = clock
+        self._new_id = new_id
+        self._lock = lock
+        self._store = Store(
+            self.file, size_bytes_max=settings.size_bytes_max, boot=boot_id(), reopened=self._count_reopening
+        )
+        self._reader = Reader(self.file)
+        self._writer: Writer | None = None
+        self._commit_listeners: list[CommitListener] = []
+        self._epoch_listeners: list[EpochListener] = []
+        self.reopenings = 0
+        self._created = self._prepare()
+
+    @classmethod
+    def open(cls, folder: Path, settings: LogSettings, *, clock: Clock, new_id: Callable[[], str]) -> Self:
+        """Open or create `folder/events.sqlite` with a writer thread, inside a running event loop.
+
+        Raises:
+            StoreInUse: another agent has it.
+            LogUnreadable: the file is damaged or newer than this version.
+            StorageFailed: the folder cannot be written.
+        """
+        log = cls.open_inline(folder, settings, clock=clock, new_id=new_id)
+        log.start_writer()
+        return log
+
+    @classmethod
+    def open_inline(cls, folder: Path, settings: LogSettings, *, clock: Clock, new_id: Callable[[], str]) -> Self:
+        """As `open`, without a thread: `append_now` and friends commit before they return."""
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = StoreLock.take(folder)
+        try:
+            log = cls(folder, settings, clock=clock, new_id=new_id, lock=lock)
+        except BaseException:
+            lock.release()
+            raise
+        return log
+
+    def start_writer(self) -> None:
+        """Hand the store to a thread of its own; `append_now` is over from here on."""
+        self._writer = Writer(
+            self._store,
+            queue_events_max=self._settings.queue_events_max,
+            commit_events_max=self._settings.commit_events_max,
+            committed=self._committed,
+        )
+
+    async def close(self) -> None:
+        """Commit what was submitted and let go of the file."""
+        if self._writer:
+            await self._writer.close()
+        self.close_now()
+
+    def close_now(self) -> None:
+        """`close` of the inline form."""
+        self._reader.close()
+        self._store.close()
+        self._lock.release()
+
+    async def wait_failed(self) -> None:
+        """Never returns; raises if the writer thread died, which must end the process."""
+        assert self._writer is not None
+        await asyncio.shield(self._writer.failure)
+
+    # --- writing -------------------------------------------------------------------------------------------
+
+    async def append(self, drafts: Sequence[Draft], also: Sequence[Advance] = ()) -> list[Appended]:
+        """Store all of `drafts` or none; returns after the fsync, answers in their order.
+
+        Cursors in `also` move in the same transaction.
+
+        Raises:
+            IdConflict: an id of the same source is known with another body.
+            IntakeFull: too many events wait for the disk.
+            StorageFull: disk full or size limit reached.
+            StorageFailed: the disk failed; nothing is acknowledged.
+        """
+        answer = await self._do(self._append_job(drafts, also))
+        assert isinstance(answer, list)
+        return answer
+
+    def append_now(self, drafts: Sequence[Draft], also: Sequence[Advance] = ()) -> list[Appended]:
+        """`append` of the inline form."""
+        answer = self._do_now(self._append_job(drafts, also))
+        assert isinstance(answer, list)
+        return answer
+
+    async def advance(self, consumer: str, stream: Stream, place: Place) -> None:
+        """Set a consumer's cursor; durable on return. Going back is allowed: that is a replay."""
+        await self._do(Advance(consumer, stream, place))
+
+    async def start_epoch(self, reason: EpochReason) -> str:
+        """Begin a new epoch; the next sequence of every stream is 1. Returns its id."""
+        job = self._epoch_job(reason)
+        await self._do(job)
+        for listener in self._epoch_listeners:
+            listener(job.id, reason)
+        return job.id
+
+    async def prune(self) -> int:
+        """Clear one step of events that every consumer passed and that are older than the replay window; how many."""
+        before = self._clock.wall() - timedelta(hours=self._settings.replay_hours)
+        answer = await self._do(Prune(int(before.timestamp() * 1000), self._settings.dedupe_days))
+        assert isinstance(answer, int)
+        return answer
+
+    def add_listener(self, listener: CommitListener) -> None:
+        """Call `listener` in the event loop after each commit, with the drafts that were new in it."""
+        self._commit_listeners.append(listener)
+
+    def add_epoch_listener(self, listener: EpochListener) -> None:
+        """Call `listener` with the id and reason of each epoch that begins from now on."""
+        self._epoch_listeners.append(listener)
+
+    # --- knowing and reading -------------------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> str:
+        """The current epoch's id."""
+        state = self._store.state
+        return state.epochs[state.epoch]
+
+    @property
+    def created(self) -> bool:
+        """Whether this opening created the log."""
+        return self._created
+
+    @property
+    def queued_events(self) -> int:
+        """Events submitted and not yet durable."""
+        return self._writer.queued_events if self._writer else 0
+
+    @property
+    def damaged_events(self) -> int:
+        """Events found so far whose bytes no longer match their checksum."""
+        return len(self._reader.damaged)
+
+    def epoch_id(self, number: int) -> str:
+        """The id of an epoch of this file by its number."""
+        return self._store.state.epochs[number]
+
+    def epoch_number(self, epoch_id: str) -> int | None:
+        """The number of an epoch in this file, or None when it is not one of this file's."""
+        return next((number for number, known in self._store.state.epochs.items() if known == epoch_id), None)
+
+    def head(self, stream: Stream) -> Place:
+        """The place of the last event; START when there is none."""
+        return self._store.state.head(stream)
+
+    def cursor(self, consumer: str, stream: Stream) -> Place:
+        """How far a consumer has come."""
+        return self._store.state.cursor(consumer, stream)
+
+    def waiting(self, consumer: str, stream: Stream | None = None) -> int:
+        """How many events a consumer has not passed, in one stream or all."""
+        state = self._store.state
+        return sum(state.waiting(consumer, one) for one in ([stream] if stream else Stream))
+
+    def read(self, stream: Stream, after: Place, *, events_max: int, bytes_max: int) -> list[StoredEvent]:
+        """The next events of a stream, of one epoch, in order; at least one if there is any."""
+        return self._reader.read(stream, after, events_max=events_max, bytes_max=bytes_max)
+
+    def id_at(self, stream: Stream, place: Place) -> str | None:
+        """The event id at a place; None when that row is not here."""
+        return self._reader.id_at(stream, place)
+
+    def ids(self, stream: Stream, after: Place, upto: Place) -> Iterator[tuple[int, str]]:
+        """Sequence and id of one epoch's events after a place up to another, in order."""
+        return self._reader.ids(stream, after, upto)
+
+    def first_recorded_ms(self, stream: Stream, after: Place) -> int | None:
+        """When the first event after a place was recorded (wall clock, milliseconds)."""
+        return self._reader.first_recorded_ms(stream, after)
+
+    # --- private -------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> bool:
+        """The first epoch of a new file, and a cursor for each consumer, so that retention waits for it."""
+        state = self._store.state
+        created = not state.epochs
+        jobs: list[Job] = [self._epoch_job("created")] if created else []
+        jobs += [
+            Advance(consumer, stream, START)
+            for consumer in (CLOUD, DAY_CLOSE)
+            for stream in Stream
+            if (consumer, stream) not in state.cursors
+        ]
+        if jobs:
+            for answer in self._store.commit(jobs):
+                if isinstance(answer, StoreforwardError):
+                    raise answer
+        return created
+
+    def _append_job(self, drafts: Sequence[Draft], also: Sequence[Advance]) -> Append:
+        now = self._clock.wall()
+        return Append(
+            drafts=drafts,
+            recorded_time=rfc3339(now),
+            recorded_ms=int(now.timestamp() * 1000),
+            monotonic_us=int(self._clock.monotonic_s() * 1_000_000),
+            clock_synced=clock_synchronised(),
+            also=also,
+        )
+
+    def _epoch_job(self, reason: EpochReason) -> StartEpoch:
+        return StartEpoch(self._new_id(), reason, int(self._clock.wall().timestamp() * 1000))
+
+    async def _do(self, job: Job) -> Answer:
+        if self._writer:
+            return await self._writer.submit(job)
+        return self._do_now(job)
+
+    def _do_now(self, job: Job) -> Answer:
+        assert self._writer is None, "the writer thread owns the store"
+        answer = self._store.commit([job])[0]
+        if isinstance(answer, StoreforwardError):
+            raise answer
+        self._committed([(job, answer)])
+        return answer
+
+    def _committed(self, done: list[tuple[Job, Answer]]) -> None:
+        new: list[Draft] = []
+        for job, answer in done:
+            if isinstance(job, Append) and isinstance(answer, list):
+                new += [draft for draft, at in zip(job.drafts, answer, strict=True) if not at.duplicate]
+        if new:
+            for listener in self._commit_listeners:
+                listener(new)
+
+    def _count_reopening(self) -> None:
+        self.reopenings += 1

@@ -1,0 +1,55 @@
+"""What the writer can be asked to do; jobs that wait together share one transaction and one fsync."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.event_types import Stream
+from agent.events import Draft
+from agent.log.records import Place
+
+__all__ = ["Advance", "Append", "EpochReason", "Job", "Prune", "StartEpoch"]
+
+EpochReason = Literal["created", "restored", "behind_ledger"]
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Set a consumer's cursor in one stream."""
+
+    consumer: str
+    stream: Stream
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Store drafts, all or none, with the moment they were submitted; the cursors in `also` move with them."""
+
+    drafts: Sequence[Draft]
+    recorded_time: str
+    recorded_ms: int
+    monotonic_us: int
+    clock_synced: bool
+    also: Sequence[Advance] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StartEpoch:
+    """Begin a new epoch: every stream's next sequence is 1."""
+
+    id: str
+    reason: EpochReason
+    started_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Delete up to `rows_max` events a stream that all cursors passed and that were recorded before `before_ms`."""
+
+    before_ms: int
+    dedupe_days: int
+    rows_max: int = 500
+
+
+Job = Append | Advance | StartEpoch | Prune

@@ -1,0 +1,43 @@
+"""One agent per store: an advisory lock beside the log, with the owner's process id in it."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Self
+
+from agent.errors import StorageFailed, StoreInUse
+
+__all__ = ["StoreLock"]
+
+
+class StoreLock:
+    """Held from `take` to `release`; the kernel lets go of it when the process dies, however it dies."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, folder: Path) -> Self:
+        """Lock `folder`, or say who has it.
+
+        Raises:
+            StoreInUse: with the process id of the owner.
+            StorageFailed: when the lock file cannot be made.
+        """
+        file = folder / "lock"
+        try:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise StorageFailed(f"cannot write {file}: {error.strerror}; check the folder's owner") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise StoreInUse(str(folder), int(owner) if owner.isdigit() else None) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        os.close(self._descriptor)
