@@ -1,4 +1,4 @@
-"""Build script: all facts live in pyproject.toml; the Cython extension of firmware_bridge is declared here once it exists."""
+"""Build script: all facts live in pyproject.toml, compiled extensions are declared here."""
 
 from setuptools import setup
 
