@@ -1,0 +1,147 @@
+"""The composition root: builds every part of one agent from its settings and owns the one TaskGroup."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from typing import Final
+
+from agent import __version__
+from agent.api import LocalApi
+from agent.baskets import BasketBoard
+from agent.catalogue import Catalogue
+from agent.clock import Clock, IdFactory, ShopClock, SystemClock, system_random
+from agent.data_folder import DataFolder
+from agent.day_close import DayCloser
+from agent.event_types import Stream
+from agent.events import EventDecoder, Origin
+from agent.housekeeping import Housekeeping
+from agent.link import Link, LinkState
+from agent.log import EventLog, Place
+from agent.log_lines import log_event
+from agent.producers import ProducerRegistry
+from agent.pseudonyms import Pseudonyms
+from agent.settings import ClockSettings, Settings
+from agent.till_requests import TillRequests
+from agent.topics import DeviceName
+
+__all__ = ["Agent", "clock_of"]
+
+TAIL_EVENTS_MAX: Final = 5_000
+"""How far back open baskets and answered till requests are looked for after a restart, per stream."""
+
+logger = logging.getLogger(__name__)
+
+
+def clock_of(settings: ClockSettings) -> Clock:
+    """The machine's clock, or for a simulation a shop clock that runs faster."""
+    if settings.starts_at is None:
+        return SystemClock()
+    return ShopClock(settings.starts_at, settings.origin_s, settings.speed)
+
+
+class Agent:
+    """One device's agent. `run` ends in good order after `stop`, and raises when a part fails: a restart is safe."""
+
+    def __init__(self, settings: Settings, folder: DataFolder, clock: Clock) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._clock = clock
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """End `run`: intake first, then the link, the log last."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serve until stopped.
+
+        Raises:
+            EnvironmentFault: the data folder, a port or a key cannot be used.
+        """
+        self._folder.create()
+        async with AsyncExitStack() as closing:
+            await self._serve(*self._build(closing))
+
+    def _build(self, closing: AsyncExitStack) -> tuple[EventLog, Link, LocalApi, Housekeeping]:
+        """Every part, in the order of their needs; `closing` lets go of files at the end."""
+        settings, folder, clock = self._settings, self._folder, self._clock
+        random = system_random()
+        new_id = IdFactory(clock.wall, random)
+        name = DeviceName(settings.site.id, settings.device.id)
+        origin = Origin(name, market=settings.site.market, region=settings.site.region)
+        decoder = EventDecoder(origin, wall=clock.wall, new_id=new_id)
+        log = EventLog.open(folder.log, settings.log, clock=clock, new_id=new_id)
+        closing.push_async_callback(log.close)
+        catalogue = Catalogue.open(folder.decide / "model.sqlite")
+        closing.callback(catalogue.close)
+        link = Link(log, name, settings.link, clock=clock, random=random, new_id=new_id, version=__version__)
+        baskets = BasketBoard()
+        baskets.restore(_tail(log, Stream.SALES))
+        log.add_listener(baskets.on_commit)
+        till_requests = TillRequests(ttl_s=settings.api.till_request_ttl_s, new_id=new_id, basket=baskets.basket)
+        till_requests.restore(_tail(log, Stream.KIOSK))
+        api = LocalApi(
+            settings=settings,
+            folder=folder,
+            log=log,
+            decoder=decoder,
+            link_status=link.status,
+            receipts=link.receipts,
+            producers=ProducerRegistry(folder.identity),
+            pseudonyms=Pseudonyms.open(folder.identity),
+            baskets=baskets,
+            till_requests=till_requests,
+            catalogue=catalogue,
+            clock=clock,
+        )
+        housekeeping = Housekeeping(
+            log,
+            decoder,
+            DayCloser(log, decoder, settings.site, clock),
+            clock=clock,
+            connected=lambda: link.status().state is LinkState.ONLINE,
+            retention_interval_s=settings.log.retention_interval_s,
+            health_interval_s=settings.device.health_interval_s,
+        )
+        return log, link, api, housekeeping
+
+    async def _serve(self, log: EventLog, link: Link, api: LocalApi, housekeeping: Housekeeping) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            work = {
+                "log-writer": log.wait_failed(),
+                "link": link.run(),
+                "epochs": housekeeping.keep_epochs(),
+                "days": housekeeping.keep_days(),
+                "retention": housekeeping.keep_log_small(),
+                "health": housekeeping.keep_telling_health(),
+            }
+            running = [tasks.create_task(part, name=name) for name, part in work.items()]
+            await api.start()
+            running.append(tasks.create_task(api.wait_failed(), name="api"))
+            log_event(
+                logger,
+                logging.INFO,
+                "agent.ready",
+                f"ready; the data is in {self._folder.path}",
+                folder=str(self._folder.path),
+                listens=api.addresses,
+                broker=link.status().broker,
+                version=__version__,
+                pid=os.getpid(),
+            )
+            await self._stop.wait()
+            await api.stop()
+            for task in running:
+                task.cancel()
+        log_event(logger, logging.INFO, "agent.stopped", "stopped in good order")
+
+
+def _tail(log: EventLog, stream: Stream) -> Iterator[bytes]:
+    """The last events of a stream's current epoch, oldest first."""
+    head = log.head(stream)
+    after = Place(head.epoch, max(0, head.sequence - TAIL_EVENTS_MAX))
+    while events := log.read(stream, after, events_max=1_000, bytes_max=4_194_304):
+        yield from (event.body for event in events)
+        after = events[-1].place

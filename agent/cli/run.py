@@ -1,0 +1,36 @@
+"""`storeforward run`: the agent in the foreground, for a service manager or a terminal."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+
+from agent.cli.options import config_option, data_folder, data_option, load
+
+__all__ = ["run"]
+
+
+@click.command(
+    epilog="Without --config it runs on its defaults: data in your home folder, broker on 127.0.0.1:1883. "
+    "Example: storeforward run --config store.toml --data ./data"
+)
+@config_option
+@data_option
+def run(config_file: Path | None, data: Path | None) -> None:
+    """Start the agent; SIGTERM or Ctrl-C ends it in good order."""
+    from agent.app import Agent, clock_of  # noqa: PLC0415 - a command line that only prints help needs none of it
+    from agent.log_lines import set_up_logging  # noqa: PLC0415 - as above
+
+    loaded = load(config_file)
+    folder = data_folder(data)
+    clock = clock_of(loaded.settings.clock)
+    set_up_logging(loaded.settings.log_level, clock)
+
+    async def serve() -> None:
+        agent = Agent(loaded.settings, folder, clock)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, agent.stop)
+        await agent.run()
+
+    asyncio.run(serve())
