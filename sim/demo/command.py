@@ -1,0 +1,70 @@
+"""What `storeforward demo` does: choose the sales, play the day, show it, write the report, judge."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import click
+
+from sim.broker import BrokerKind
+from sim.demo.day import DayPlan, play_day
+from sim.demo.ending import ending
+from sim.demo.report import ReportFolder
+from sim.demo.view import open_view, terminal_console
+from sim.sensors import EVENTS_PER_HOUR_DEFAULT
+from sim.store.baskets import SalesSource
+from sim.store.source import SourceOptions, open_source
+
+__all__ = ["DemoOptions", "run_demo"]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """The command's options; `speed` wins over `duration_s` when it is given."""
+
+    source: SourceOptions
+    seed: int
+    duration_s: float
+    speed: float | None
+    out: Path
+    broker: str
+    outage_s: float
+    kill_agent: bool
+    headless: bool
+    as_json: bool
+    sensor_events_per_hour: int = EVENTS_PER_HOUR_DEFAULT
+
+
+async def run_demo(options: DemoOptions) -> bool:
+    """Play the day; True when every promise was kept.
+
+    Raises:
+        SourceRefused: sales that cannot be used.
+        ReportFolderRefused: the output folder holds something else.
+        EnvironmentFault: a part could not be started.
+    """
+    source = open_source(options.source)
+    with ReportFolder.open(options.out) as report:
+        plan = _plan(options, source)
+        with open_view(plan.day, headless=options.headless or options.as_json) as view:
+            summary, samples = await play_day(plan, view.update)
+        report.write(plan.day, summary, samples)
+    if options.as_json:
+        click.echo(summary.to_json(), nl=False)
+    else:
+        terminal_console().print(ending(summary))
+    return summary.held
+
+
+def _plan(options: DemoOptions, source: SalesSource) -> DayPlan:
+    length_s = (source.ends_at - source.starts_at).total_seconds()
+    return DayPlan(
+        source=source,
+        out=options.out,
+        seed=options.seed,
+        speed=options.speed or length_s / options.duration_s,
+        outage_s=options.outage_s,
+        kill_agent=options.kill_agent,
+        broker_kind=cast("BrokerKind", options.broker),  # click has checked the choice
+        sensor_events_per_hour=options.sensor_events_per_hour,
+    )

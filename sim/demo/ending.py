@@ -1,0 +1,135 @@
+"""The last page of a demo: what was counted on both sides, which promises held, and what to do next."""
+
+from pathlib import Path
+from typing import Final
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from sim.demo.summary import StreamResult, Summary
+
+__all__ = ["ending", "verdict"]
+
+YES: Final = ("✓", "green")
+NO: Final = ("✗", "bold red")
+
+
+def verdict(summary: Summary) -> str:
+    """The outcome in one sentence, such as `28,713 events: 0 missing, 0 duplicate, 0 conflicts`."""
+    return (
+        f"{summary.events_accepted:,} events: {summary.missing:,} missing, "
+        f"{summary.duplicates:,} duplicate, {summary.conflicts:,} conflicts"
+    )
+
+
+def ending(summary: Summary) -> RenderableType:
+    """Everything to print after the demo, as wide as the terminal allows."""
+    return Group(
+        Text(),
+        _verdict_panel(summary),
+        Text(),
+        _reconciliation(summary),
+        Text(),
+        Text("What was checked", style="bold"),
+        _invariants(summary),
+        Text(),
+        _figures(summary),
+        Text(),
+        _next_steps(summary),
+    )
+
+
+def _verdict_panel(summary: Summary) -> Panel:
+    glyph, style = YES if summary.held else NO
+    words = Text(f"{glyph} {verdict(summary)}", style=f"bold {style}")
+    if not summary.held:
+        failed = sum(not held for held in summary.invariants.values())
+        words.append(f"\n  {failed} of {len(summary.invariants)} checks failed; see the list below")
+    return Panel(words, box=box.HEAVY, border_style=style, expand=False, padding=(0, 2))
+
+
+def _reconciliation(summary: Summary) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True, title="The log beside the cloud's ledger")
+    table.title_justify, table.title_style = "left", "bold"
+    headings = ("log", "ledger", "missing", "duplicate", "conflicts")
+    total = StreamResult(
+        summary.events_accepted, summary.events_delivered, summary.missing, summary.duplicates, summary.conflicts
+    )
+    table.add_column("stream", footer="total")
+    for heading, figure in zip(headings, _counts(total), strict=True):
+        table.add_column(heading, justify="right", footer=figure)
+    table.add_column("", footer=_whole(total))
+    for stream, result in summary.streams.items():
+        table.add_row(stream, *_counts(result), _whole(result))
+    return table
+
+
+def _counts(result: StreamResult) -> tuple[str, ...]:
+    figures = (result.accepted, result.delivered, result.missing, result.duplicates, result.conflicts)
+    return tuple(f"{figure:,}" for figure in figures)
+
+
+def _whole(result: StreamResult) -> Text:
+    glyph, style = YES if result.whole else NO
+    return Text(f"{glyph} {'whole' if result.whole else 'differs'}", style=style)
+
+
+def _invariants(summary: Summary) -> RenderableType:
+    lines = []
+    for name, held in summary.invariants.items():
+        glyph, style = YES if held else NO
+        lines.append(
+            Text.assemble((f"  {glyph} ", style), name.replace("_", " "), "" if held else (" (failed)", style))
+        )
+    return Group(*lines)
+
+
+def _figures(summary: Summary) -> RenderableType:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bright_black")
+    facts.add_column(overflow="fold")
+    money = ", ".join(f"{amount:,.2f} {currency}" for currency, amount in summary.sales_total.items())
+    facts.add_row("sales", f"{summary.baskets:,} baskets, {money}" if money else f"{summary.baskets:,} baskets")
+    facts.add_row("from", summary.data_source)
+    facts.add_row("network", _network_words(summary))
+    latency = f"p50 {_ms(summary.append_ms_p50)}, p99 {_ms(summary.append_ms_p99)}"
+    facts.add_row("append", f"{latency}, from a till's request to its answer")
+    facts.add_row(
+        "to the cloud", f"p50 {_ms(summary.event_to_cloud_ms_p50)}, p95 {_ms(summary.event_to_cloud_ms_p95)}, link up"
+    )
+    facts.add_row("day close", f"the ledger's answer: {summary.day_close}")
+    facts.add_row("took", f"{summary.wall_s:.0f} s, seed {summary.seed}")
+    return facts
+
+
+def _network_words(summary: Summary) -> str:
+    if not summary.outage_s:
+        return "never cut"
+    words = f"cut for {summary.outage_s:.1f} s; {summary.waiting_max:,} events waited"
+    if summary.caught_up_s is not None:
+        words += f"; caught up after {summary.caught_up_s:.1f} s"
+    return words
+
+
+def _next_steps(summary: Summary) -> RenderableType:
+    steps = Table.grid(padding=(0, 2))
+    steps.add_column(no_wrap=True, style="bold")
+    steps.add_column(overflow="fold")
+    here = Path.cwd()
+    out = summary.out.relative_to(here) if summary.out.is_relative_to(here) else summary.out
+    steps.add_row("Look", str(out / "log-depth.png"))
+    steps.add_row("Count for yourself", f"{out / 'README.txt'} has the lines")
+    if summary.held:
+        steps.add_row("Play one real store", 'make demo ARGS="--help" lists the options')
+        steps.add_row("Connect a till", "the README shows it with one curl")
+    else:
+        steps.add_row("Play it again", f'make demo ARGS="--seed {summary.seed}"')
+    return Padding(steps, (0, 0, 1, 0))
+
+
+def _ms(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.1f} ms"

@@ -1,0 +1,127 @@
+"""What came of a demo: the evidence while both ends still run, then, from the files they left, the summary."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from agent import __version__
+from agent.clock import SystemClock
+from agent.event_types import Stream
+from sim.cloud.counts import Window
+from sim.cloud.reconcile import Reconciliation, reconcile
+from sim.demo.checks import check_all
+from sim.demo.outage import Outage, find_outages
+from sim.demo.sampling import Sampler, percentile
+from sim.demo.sender import Tally
+from sim.demo.summary import DayCloseAnswer, Sample, StreamResult, Summary
+from sim.demo.world import World
+
+__all__ = ["Evidence", "gather", "sum_up"]
+
+LINK_SETTLES_S: Final = 2.0
+"""After the log has caught up, before times count as those of a link that is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What must be looked at before the world is taken apart."""
+
+    tally: Tally
+    samples: Sequence[Sample]
+    outages: Sequence[Outage]
+    outage_s: float
+    day_close: DayCloseAnswer
+    in_ledger: set[tuple[str, str]]
+    ledger_totals: dict[str, Decimal]
+    times_ms: list[float]
+    listeners: list[tuple[str, int]]
+    exit_codes: list[int]
+    ledger_file: Path
+    log_file: Path
+
+
+async def gather(world: World, sampler: Sampler, day_close: DayCloseAnswer) -> Evidence:
+    """Stop the agent and the twin, in this order, and collect what both know."""
+    listeners = list(world.listeners())
+    exit_codes = [await world.agent.stop()]
+    outages = find_outages(sampler.samples)
+    evidence = Evidence(
+        tally=world.tally,
+        samples=sampler.samples,
+        outages=outages,
+        outage_s=world.outage_s,
+        day_close=day_close,
+        in_ledger=world.ledger.identities(),
+        ledger_totals=world.ledger.sales_totals(),
+        times_ms=world.ledger.times_ms(_link_up(sampler, outages)),
+        listeners=listeners,
+        exit_codes=exit_codes,
+        ledger_file=world.ledger_file,
+        log_file=world.log_file,
+    )
+    exit_codes.append(await world.twin.stop())
+    return evidence
+
+
+def sum_up(data_source: str, seed: int, out: Path, evidence: Evidence, wall_s: float) -> Summary:
+    """The summary, with the log and the ledger counted from their files."""
+    reconciliation = reconcile(evidence.ledger_file, evidence.log_file)
+    streams = _stream_results(reconciliation)
+    tally, outages = evidence.tally, evidence.outages
+    return Summary(
+        data_source=data_source,
+        version=__version__,
+        seed=seed,
+        out=out,
+        events_accepted=sum(result.accepted for result in streams.values()),
+        events_delivered=sum(result.delivered for result in streams.values()),
+        missing=reconciliation.missing,
+        duplicates=reconciliation.duplicates,
+        conflicts=reconciliation.conflicts,
+        redelivered=reconciliation.redelivered,
+        baskets=tally.sales,
+        sales_total=tally.takings,
+        outage_s=evidence.outage_s,
+        waiting_max=max((sample.waiting for sample in evidence.samples), default=0),
+        caught_up_s=outages[0].caught_up_s if outages else None,
+        append_ms_p50=percentile(tally.append_ms, 0.5),
+        append_ms_p99=percentile(tally.append_ms, 0.99),
+        event_to_cloud_ms_p50=percentile(evidence.times_ms, 0.5),
+        event_to_cloud_ms_p95=percentile(evidence.times_ms, 0.95),
+        wall_s=wall_s,
+        streams=streams,
+        day_close=evidence.day_close,
+        invariants=check_all(
+            tally=tally,
+            in_ledger=evidence.in_ledger,
+            reconciliation=reconciliation,
+            ledger_totals=evidence.ledger_totals,
+            day_close=evidence.day_close,
+            outages=outages,
+            last_sample=evidence.samples[-1],
+            listeners=evidence.listeners,
+            exit_codes=evidence.exit_codes,
+        ),
+    )
+
+
+def _stream_results(reconciliation: Reconciliation) -> dict[Stream, StreamResult]:
+    """The checks of all epochs added up by stream."""
+    sums: defaultdict[Stream, list[int]] = defaultdict(lambda: [0] * 5)
+    for check in reconciliation.streams:
+        figures = (check.log_head or 0, check.ledger_count, check.missing, check.duplicates, check.conflicts)
+        sums[Stream(check.stream)] = [a + b for a, b in zip(sums[Stream(check.stream)], figures, strict=True)]
+    return {stream: StreamResult(*sums[stream]) for stream in Stream if stream in sums}
+
+
+def _link_up(sampler: Sampler, outages: Sequence[Outage]) -> list[Window]:
+    """The stretches of the machine's clock in which the link was up and had nothing to catch up."""
+    begins_s = sampler.began_s
+    windows = []
+    for outage in outages:
+        windows.append(Window(begins_s, sampler.began_s + outage.begins_s))
+        begins_s = sampler.began_s + outage.ends_s + (outage.caught_up_s or 0.0) + LINK_SETTLES_S
+    return [*windows, Window(begins_s, SystemClock().monotonic_s())]

@@ -1,0 +1,71 @@
+"""The last page says in words whether all is well, and what to do next."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sim.demo.ending import ending, verdict
+from sim.demo.summary import DayCloseAnswer, Summary
+from tests.sim.demo_samples import SUMMARY, failed
+
+
+def page(summary: Summary, width: int = 80) -> str:
+    paper = io.StringIO()
+    Console(file=paper, width=width, highlight=False).print(ending(summary))
+    return paper.getvalue()
+
+
+def test_the_verdict_is_one_sentence() -> None:
+    assert verdict(SUMMARY) == "28,713 events: 0 missing, 0 duplicate, 0 conflicts"
+
+
+def test_a_good_demo_shows_the_verdict_the_streams_and_what_comes_next() -> None:
+    text = page(SUMMARY)
+    assert "✓ 28,713 events: 0 missing, 0 duplicate, 0 conflicts" in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["sales", "28,000", "28,000", "0", "0", "0", "✓", "whole"] in rows
+    assert ["total", "28,713", "28,713", "0", "0", "0", "✓", "whole"] in rows
+    for words in ("✓ nothing missing", "✓ nothing counted twice", "3,012 baskets, 88,123.10 USD", "generator, seed 1"):
+        assert words in text
+    assert "cut for 8.0 s; 1,020 events waited; caught up after 0.5 s" in text
+    assert "demo-report/log-depth.png" in text
+    assert "✗" not in text
+
+
+def test_a_failed_demo_says_what_failed_and_how_to_play_it_again() -> None:
+    text = page(failed())
+    assert "✗ 28,713 events: 3 missing, 0 duplicate, 0 conflicts" in text
+    assert "1 of 2 checks failed" in text
+    assert "✗ nothing missing (failed)" in text
+    assert "✗ differs" in text
+    assert 'make demo ARGS="--seed 7"' in text
+
+
+def test_a_report_below_this_folder_is_named_from_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "  demo-report/log-depth.png" in page(replace(SUMMARY, out=tmp_path / "demo-report"), 300)
+    assert "  /elsewhere/log-depth.png" in page(replace(SUMMARY, out=Path("/elsewhere")), 300)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_it_fits_any_terminal(width: int) -> None:
+    assert all(len(line) <= width for line in page(SUMMARY, width).splitlines())
+
+
+def test_what_was_not_measured_is_said_so() -> None:
+    text = page(replace(SUMMARY, append_ms_p50=None, caught_up_s=None, day_close=DayCloseAnswer.UNANSWERED))
+    assert "p50 not measured" in text
+    assert "caught up" not in text
+    assert "not yet answered" in text
+
+
+def test_a_demo_without_a_cut_says_so() -> None:
+    assert "never cut" in page(replace(SUMMARY, outage_s=0.0))
+
+
+def test_a_demo_without_a_sale_names_no_money() -> None:
+    lines = page(replace(SUMMARY, baskets=0, sales_total={})).splitlines()
+    assert any(line.split() == ["sales", "0", "baskets"] for line in lines)

@@ -1,0 +1,123 @@
+"""The agent as one process: what it loads, what it refuses to share, what it does without a cloud, how it ends."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.app import clock_of
+from agent.clock import ShopClock, SystemClock
+from agent.settings import ClockSettings
+from tests.agent_process import running_agent, scan, settings_toml
+from tests.api.api_world import free_port
+
+MODULES_OF_A_RUNNING_AGENT = """
+import asyncio, sys
+from pathlib import Path
+from agent.app import Agent
+from agent.clock import SystemClock
+from agent.data_folder import DataFolder
+from agent.settings import LinkSettings, Settings
+
+async def main() -> None:
+    agent = Agent(Settings(link=LinkSettings(enabled=False)), DataFolder(Path(sys.argv[1])), SystemClock())
+    running = asyncio.create_task(agent.run())
+    while not DataFolder(Path(sys.argv[1])).socket.exists():
+        await asyncio.sleep(0.01)
+    agent.stop()
+    await running
+
+asyncio.run(main())
+print(*sys.modules)
+"""
+
+
+def test_a_running_agent_loads_no_heavy_library(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", MODULES_OF_A_RUNNING_AGENT, str(tmp_path)]
+    loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert "agent.log.store" in loaded
+    assert not loaded & {"pandas", "pyarrow", "numpy", "sqlite_utils", "matplotlib", "rich", "sim", "kivy"}
+
+
+async def test_without_a_broker_it_takes_events_and_says_what_is_wrong(tmp_path: Path) -> None:
+    async with running_agent(tmp_path, settings_toml(link={"port": free_port(), "backoff_max_s": 1.0})) as agent:
+        status, _ = await agent.post([scan("1"), scan("2")])
+        assert status == 201
+        document = await agent.status()
+        while not document["link"]["reason"]:
+            document = await agent.status()
+    assert document["log"]["waiting"] >= 2
+    assert "is the broker running" in document["link"]["reason"]
+    assert any("link" in problem for problem in document["problems"])
+
+
+async def test_what_was_answered_is_there_after_sigkill(tmp_path: Path) -> None:
+    async with running_agent(tmp_path) as agent:
+        _, first = await agent.post(scan("1"))
+        await agent.child.kill()
+        await agent.child.start()
+        status, again = await agent.post(scan("1"))
+    assert status == 200
+    assert again["events"][0] == first["events"][0] | {"duplicate": True}
+
+
+async def test_an_open_basket_is_mirrored_again_after_a_restart(tmp_path: Path) -> None:
+    async with running_agent(tmp_path) as agent:
+        await agent.post([scan("1", line=1), scan("2", line=2)])
+        await agent.child.kill()
+        await agent.child.start()
+        async with agent.session() as session, session.get("http://agent/v1/baskets/till-3") as response:
+            basket = await response.json()
+    assert [item["line"] for item in basket["items"]] == [1, 2]
+
+
+async def test_a_second_agent_on_the_folder_is_refused_with_the_first_ones_pid(tmp_path: Path) -> None:
+    async with running_agent(tmp_path) as agent:
+        command = [sys.executable, "-m", "agent", "run", "--data", str(agent.folder.path)]
+        second = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+        status, _ = await agent.post(scan("1"))
+    assert second.returncode == 1
+    assert f"in use by process {agent_pid(agent.output)}" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert status == 201
+
+
+async def test_sigterm_ends_it_in_good_order(tmp_path: Path) -> None:
+    async with running_agent(tmp_path) as agent:
+        assert await agent.child.stop() == 0
+    assert json.loads(agent.output.read_text().splitlines()[-1])["event"] == "agent.stopped"
+
+
+async def test_it_says_where_its_data_is(tmp_path: Path) -> None:
+    async with running_agent(tmp_path) as agent:
+        pass
+    lines = [json.loads(line) for line in agent.output.read_text().splitlines()]
+    ready = next(line for line in lines if line["event"] == "agent.ready")
+    assert ready["folder"] == str(agent.folder.path)
+
+
+def test_a_typo_in_the_settings_file_is_told_with_its_place(tmp_path: Path) -> None:
+    config = tmp_path / "store.toml"
+    config.write_text('[site]\nid = "s1"\n\n[link]\nprot = 8883\n')
+    command = [sys.executable, "-m", "agent", "run", "--config", str(config), "--data", str(tmp_path / "data")]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert f"{config}:5 link.prot: " in refused.stderr
+    assert "expected port; example port = 1883" in refused.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("speed", [1.0, 600.0])
+def test_only_a_simulation_has_a_shop_clock(speed: float) -> None:
+    assert isinstance(clock_of(ClockSettings()), SystemClock)
+    starts_at = SystemClock().wall()
+    assert clock_of(ClockSettings(speed=speed, starts_at=starts_at)) == ShopClock(starts_at, 0.0, speed)
+
+
+def agent_pid(output: Path) -> int:
+    """The process id that the agent told when it was ready."""
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    return int(next(line["pid"] for line in lines if line["event"] == "agent.ready"))
