@@ -1,0 +1,185 @@
+"""`storeforward reconcile`: whether everything that this device recorded is in the cloud, once.
+
+With `--ledger` it compares the two files; without, it holds the log against the receipts that the running agent has
+heard, which say nothing of duplicates: those columns stay empty.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from agent.cli import EXIT_PROBLEM
+from agent.cli.agent_client import AgentCallRefused, AgentClient
+from agent.cli.options import data_folder, data_option, json_option
+from agent.data_folder import DataFolder
+from agent.errors import EnvironmentFault
+from agent.event_types import TYPE_PREFIX, Stream
+from agent.log import START
+from agent.log.reader import Reader
+from agent.log.schema import fault_of, open_reader
+from agent.log.state import load_heads
+
+__all__ = ["reconcile"]
+
+NOT_FOUND: Final = 404
+EPOCHS_TOLD: Final = 2  # a receipt holds a device's last two epochs
+DAY_CLOSED: Final = TYPE_PREFIX + "audit.day_closed.v1"
+READ_EVENTS_MAX: Final = 1_000
+READ_BYTES_MAX: Final = 1_048_576
+_EPOCHS: Final = "SELECT number, id FROM epoch"
+
+Report = dict[str, Any]  # Any: the JSON that this command prints
+
+
+class NothingToCompare(EnvironmentFault):
+    """There is no log here, or nothing has been heard of the cloud's ledger."""
+
+
+@click.command()
+@data_option
+@click.option(
+    "--ledger",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The cloud twin's ledger, e.g. --ledger demo-report/ledger.sqlite. Default: ask the running agent.",
+)
+@json_option
+@click.pass_context
+def reconcile(context: click.Context, data: Path | None, ledger: Path | None, *, as_json: bool) -> None:
+    """Compare this device's log with the cloud's ledger; exit code 0 only if nothing is missing, double or in conflict.
+
+    Example: storeforward reconcile --data ./data
+    """
+    folder = data_folder(data)
+    log_file = folder.log / "events.sqlite"
+    if not log_file.exists() and (data is not None or ledger is None):
+        raise NothingToCompare(f"{log_file} does not exist: name the agent's data folder with --data")
+    if ledger is not None:
+        report = _from_files(ledger, log_file if log_file.exists() else None)
+    else:
+        report = _from_receipts(log_file, asyncio.run(_receipts(folder)))
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+    else:
+        _print(report)
+    context.exit(0 if report["ok"] else EXIT_PROBLEM)
+
+
+def _from_files(ledger: Path, log_file: Path | None) -> Report:
+    from sim.cloud.reconcile import reconcile as compare_files  # noqa: PLC0415 - the simulator is no part of an agent
+
+    return compare_files(ledger, log_file).as_json()
+
+
+async def _receipts(folder: DataFolder) -> Report:
+    async with AgentClient(folder.socket) as client:
+        try:
+            receipts: Report = await client.get("/v1/receipts")
+        except AgentCallRefused as refused:
+            if refused.status == NOT_FOUND:
+                raise NothingToCompare(f"nothing to compare with: {refused}") from refused
+            raise
+    return receipts
+
+
+def _from_receipts(log_file: Path, receipts: Report) -> Report:
+    heads = _log_heads(log_file)
+    told = {(receipt["stream"], receipt["epoch"]): receipt for receipt in receipts["receipts"]}
+    newest = sorted({number for number, _, _ in heads})[-EPOCHS_TOLD:]
+    streams = [
+        _stream(stream, epoch, head, told.get((stream, epoch), {}))
+        for (number, epoch, stream), head in sorted(heads.items())
+        if number in newest
+    ]
+    answered = {(day["business_day"], day["stream"], day["epoch"]) for day in receipts["days"]}
+    unanswered = {day for day, ranges in _days_closed(log_file) if not ranges <= answered}
+    totals = {key: sum(stream[key] for stream in streams) for key in ("missing", "conflicts")}
+    return {
+        "ok": not any(totals.values()) and all(day["ok"] for day in receipts["days"]),
+        "events": sum(stream["ledger_count"] for stream in streams),
+        "missing": totals["missing"],
+        "duplicates": None,
+        "conflicts": totals["conflicts"],
+        "redelivered": None,
+        "streams": streams,
+        "days": receipts["days"],
+        "unanswered_days": sorted(unanswered),
+        "dead_letters": None,
+    }
+
+
+def _stream(stream: str, epoch: str, head: int, receipt: Mapping[str, Any]) -> Report:
+    upto = receipt.get("upto", 0)
+    missing = receipt.get("missing_count", 0)
+    return {
+        "stream": stream,
+        "epoch": epoch,
+        "log_head": head,
+        "ledger_count": upto - missing,
+        "last_sequence": upto,
+        "missing": missing + max(0, head - upto),
+        "waiting": max(0, head - upto),
+        "duplicates": None,
+        "conflicts": receipt.get("conflicts", 0),
+        "redelivered": None,
+    }
+
+
+def _log_heads(file: Path) -> dict[tuple[int, str, str], int]:
+    """The last sequence by epoch number, epoch id and stream."""
+    with closing(open_reader(file)) as connection:
+        try:
+            epochs = {number: epoch.decode() for number, epoch in connection.execute(_EPOCHS)}
+            return {(number, epochs[number], stream): last for (stream, number), last in load_heads(connection).items()}
+        except connection.DatabaseError as error:
+            raise fault_of(file, error) from error
+
+
+def _days_closed(file: Path) -> Iterator[tuple[str, set[tuple[str, str, str]]]]:
+    with closing(Reader(file)) as reader:
+        after = START
+        while found := reader.read(Stream.AUDIT, after, events_max=READ_EVENTS_MAX, bytes_max=READ_BYTES_MAX):
+            for stored in found:
+                event = json.loads(stored.body)
+                if event["type"] == DAY_CLOSED:
+                    day, ranges = event["data"]["business_day"], event["data"]["ranges"]
+                    yield day, {(day, part["stream"], part["epoch"]) for part in ranges}
+            after = found[-1].place
+
+
+def _print(report: Report) -> None:
+    console = Console()
+    table = Table("Stream", "Epoch", title="This device's log and the cloud's ledger")
+    for name in ("Log", "Cloud", "Missing", "Waiting", "Twice", "Conflicts", "Repeats"):
+        table.add_column(name, justify="right")
+    for stream in report["streams"]:
+        keys = ("log_head", "ledger_count", "missing", "waiting", "duplicates", "conflicts", "redelivered")
+        table.add_row(stream["stream"], stream["epoch"][-8:], *(_number(stream[key]) for key in keys))
+    console.print(table)
+    for day, answers in _by_day(report["days"]).items():
+        count, missing = (sum(answer[key] for answer in answers) for key in ("count", "missing"))
+        problem = next((answer["problem"] for answer in answers if not answer["ok"]), "ok")
+        console.print(f"Day {day}: {count:,} events, {missing:,} missing: {problem}")
+    for day in report["unanswered_days"]:
+        console.print(f"Day {day}: not yet answered by the cloud")
+    verdict = "Everything is in the cloud, once." if report["ok"] else "NOT everything is in the cloud, once."
+    counts = ("events", "missing", "duplicates", "conflicts")
+    told = ", ".join(f"{report[name]:,} {name}" for name in counts if report[name] is not None)
+    console.print(f"{verdict} {told}", style="green" if report["ok"] else "red")
+
+
+def _by_day(days: list[Report]) -> dict[str, list[Report]]:
+    found: dict[str, list[Report]] = {}
+    for answer in days:
+        found.setdefault(answer["business_day"], []).append(answer)
+    return dict(sorted(found.items()))
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"

@@ -1,0 +1,53 @@
+"""The `ack` document: what the ledger holds of one device, for the agent to compare with its own log."""
+
+import json
+from typing import Any, Final
+
+from sim.cloud.books import Book
+from sim.cloud.days import DayAnswer
+from sim.cloud.ledger import Ledger
+
+__all__ = ["receipt_document", "receipt_payload"]
+
+EPOCHS_MAX: Final = 2
+MISSING_RANGES_MAX: Final = 100
+
+
+def receipt_payload(ledger: Ledger, device: str) -> bytes:
+    """The document as JSON, as it is published."""
+    return json.dumps(receipt_document(ledger, device), separators=(",", ":")).encode()
+
+
+def receipt_document(ledger: Ledger, device: str) -> dict[str, Any]:  # Any: a JSON object
+    """Every stream of the device's last two epochs, and the answers to its last fourteen business days."""
+    books = ledger.books(device)
+    epochs = list(dict.fromkeys(book.key.epoch for book in books))[-EPOCHS_MAX:]
+    return {
+        "receipts": [_receipt(book) for book in books if book.key.epoch in epochs],
+        "days": [_day(answer) for answer in ledger.day_answers(device)],
+    }
+
+
+def _receipt(book: Book) -> dict[str, Any]:
+    return {
+        "stream": book.key.stream,
+        "epoch": book.key.epoch,
+        "upto": book.holes.upto,
+        "last_id": book.last_id,
+        "missing": [list(hole) for hole in book.holes.missing()[:MISSING_RANGES_MAX]],
+        "missing_count": book.holes.missing_count(),
+        "conflicts": book.conflicts,
+    }
+
+
+def _day(answer: DayAnswer) -> dict[str, Any]:
+    return {
+        "business_day": answer.business_day,
+        "stream": answer.stream,
+        "epoch": answer.epoch,
+        "ok": answer.ok,
+        "count": answer.count,
+        "missing": answer.missing,
+        "conflicts": answer.conflicts,
+        "problem": answer.problem,
+    }

@@ -1,0 +1,96 @@
+"""The `ack` document is what agents read."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from agent.link.receipts import parse_receipts
+from sim.cloud.ledger import Ledger
+from sim.cloud.receipts import receipt_document, receipt_payload
+from tests.sim.cloud.publishes import (
+    DEVICE,
+    EPOCH,
+    FixedClock,
+    batch,
+    day_closed,
+    day_range,
+    event,
+    events_topic,
+    sales,
+)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with closing(Ledger.open(tmp_path / "ledger.sqlite", FixedClock())) as opened:
+        yield opened
+
+
+def test_a_receipt_tells_high_water_holes_and_conflicts(ledger: Ledger) -> None:
+    sales(ledger, [1, 2, 6, 9])
+    ledger.accept(events_topic(), batch(event(2, event_id="another")))
+    assert receipt_document(ledger, DEVICE) == {
+        "receipts": [
+            {
+                "stream": "sales",
+                "epoch": EPOCH,
+                "upto": 9,
+                "last_id": "sales-0001-9",
+                "missing": [[3, 5], [7, 8]],
+                "missing_count": 5,
+                "conflicts": 1,
+            }
+        ],
+        "days": [],
+    }
+
+
+def test_a_receipt_carries_the_day_answers(ledger: Ledger) -> None:
+    sales(ledger, range(1, 4))
+    day_closed(ledger, 1, "2017-03-05", day_range(1, 3))
+    assert receipt_document(ledger, DEVICE)["days"] == [
+        {
+            "business_day": "2017-03-05",
+            "stream": "sales",
+            "epoch": EPOCH,
+            "ok": True,
+            "count": 3,
+            "missing": 0,
+            "conflicts": 0,
+            "problem": "",
+        }
+    ]
+
+
+def test_a_receipt_holds_the_last_two_epochs_in_order_of_arrival(ledger: Ledger) -> None:
+    for epoch in ("epoch-c", "epoch-a", "epoch-b"):
+        sales(ledger, [1], epoch=epoch)
+        ledger.accept(events_topic("stock"), batch(event(1, type_name="stock.counted.v1", stream="stock", epoch=epoch)))
+    found = [(receipt["epoch"], receipt["stream"]) for receipt in receipt_document(ledger, DEVICE)["receipts"]]
+    assert found == [(epoch, stream) for epoch in ("epoch-a", "epoch-b") for stream in ("sales", "stock")]
+
+
+def test_at_most_a_hundred_ranges_are_listed_and_all_are_counted(ledger: Ledger) -> None:
+    sales(ledger, range(2, 503, 2))
+    (receipt,) = receipt_document(ledger, DEVICE)["receipts"]
+    assert len(receipt["missing"]) == 100
+    assert receipt["missing"][:2] == [[1, 1], [3, 3]]
+    assert receipt["missing_count"] == 251
+
+
+def test_a_device_that_sent_nothing_has_an_empty_receipt(ledger: Ledger) -> None:
+    assert json.loads(receipt_payload(ledger, "store-9/box-9")) == {"receipts": [], "days": []}
+
+
+def test_the_agent_reads_what_the_twin_writes(ledger: Ledger) -> None:
+    sales(ledger, [1, 2, 6])
+    day_closed(ledger, 1, "2017-03-05", day_range(1, 6))
+    receipts = parse_receipts(receipt_payload(ledger, DEVICE))
+    assert [(receipt.stream, receipt.upto, receipt.missing_count) for receipt in receipts.receipts] == [
+        ("sales", 6, 3),
+        ("audit", 1, 0),
+    ]
+    assert [(day.ok, day.missing) for day in receipts.days] == [(False, 3)]
