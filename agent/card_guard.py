@@ -1,51 +1,82 @@
 """Refuses payment card data before anything is stored: the guard hook of the strict pre-pass.
 
-Simple pattern set: issuer prefix + length + Luhn (ISO/IEC 7812-1) over every string and integer, magnetic
-track data (ISO/IEC 7813) and key names that only card data has. GTIN and SSCC fields are exempt when their
-own GS1 check digit holds, since one honest barcode in ten passes a bare Luhn test.
+Simple pattern set: issuer prefix + length + Luhn (ISO/IEC 7812-1) over every text and number, magnetic track data
+(ISO/IEC 7813) and key names that only card data has. What would be refused by chance is left alone: GTIN and SSCC
+fields whose own GS1 check digit holds (one honest barcode in ten passes a bare Luhn test), hashes and UUIDs (one in
+20,000 would). A card number inside a longer run of digits is not found.
 """
 
 import re
+import unicodedata
+from typing import Final
 
-__all__ = ["card_data_in", "gs1_check_digit_ok", "is_card_key"]
+__all__ = ["DIGITS_MIN", "card_data_in", "gs1_check_digit_ok", "is_card_key"]
+
+DIGITS_MIN: Final = 14
+"""No shorter text or number holds a card number."""
 
 _CARD_KEYS = frozenset(
-    {"cvv", "cvv2", "cvc", "cvc2", "cid", "pan", "card_number", "cardnumber", "track1", "track2", "track_data"}
+    {
+        *("cardno", "cardnumber", "cid", "creditcardnumber", "pan", "primaryaccountnumber"),
+        *("cardsecuritycode", "cvc", "cvc2", "cvv", "cvv2", "track1", "track2", "trackdata"),
+    }
 )
-_GS1_KEYS = frozenset({"gtin", "sscc"})
+_KEY_JOINTS = str.maketrans("", "", " _-.")
 
-_LONG_NUMBER = re.compile(r"(?<!\d)\d(?:[ -]?\d){13,18}(?!\d)")
-_TRACK = re.compile(r"%B\d{12,19}\^|;\d{12,19}=\d")
+# Digits as they stand in texts: in one run, or in the groups that are printed on cards. Groups of other lengths
+# are something else: a UUID has 8-4-4-4-12. The lookahead lets candidates overlap, as in `2 4111 1111 1111 1111`.
+_FOUR_DIGITS = re.compile("[0-9]{4}")  # in every candidate, and quickly looked for
+_CANDIDATE = re.compile(
+    r"""(?<![0-9])(?=(
+       [0-9]{14,19}
+      |[0-9]{4}(?:[ .-]{1,3}[0-9]{4}){3}                          # Visa, Mastercard and most others
+      |[0-9]{4}[ .-]{1,3}[0-9]{6}[ .-]{1,3}[0-9]{4,5}             # Diners Club, American Express
+      |[0-9]{6}[ .-]{1,3}[0-9]{13}                                # UnionPay
+      |[0-9]{8}[ .-]{1,3}[0-9]{8}
+    )([ .-]{1,3}[0-9]{1,3})?(?![0-9]))""",  # three more digits make a card of 19
+    re.VERBOSE,
+)
+_TRACK = re.compile(r"%B[0-9]{12,19}\^|;[0-9]{12,19}=[0-9]")
+_HEX_WORD = re.compile(
+    r"""(?<![0-9A-Za-z-])
+    (?:[0-9a-f]{24,} | [0-9A-F]{24,}                                   # a hash
+      |[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}            # a UUID
+      |[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}               # a traceparent (W3C Trace Context)
+    )(?![0-9A-Za-z-])""",
+    re.VERBOSE,
+)
 
 # Issuer ranges as (prefix pattern, lengths). Visa's 13-digit cards are extinct and look like EAN-13: left out.
 _ISSUERS = re.compile(
-    r"""(?:4(?:\d{15}|\d{18})                                                 # Visa
-      |(?:5[1-5]\d{2}|222[1-9]|22[3-9]\d|2[3-6]\d{2}|27[01]\d|2720)\d{12}     # Mastercard
-      |3[47]\d{13}                                                            # American Express
-      |3(?:0[0-5]|[68]\d)\d{11}                                               # Diners Club
-      |(?:6011|65\d{2}|64[4-9]\d)\d{12,15}                                    # Discover
-      |35(?:2[89]|[3-8]\d)\d{12}                                              # JCB
-      |62\d{14,17}                                                            # UnionPay
-      |(?:5018|5020|5038|5893|6304|6759|676[1-3])\d{10,15}                    # Maestro
+    r"""(?:4(?:[0-9]{15}|[0-9]{18})                                                            # Visa
+      |(?:5[1-5][0-9]{2}|222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12}       # Mastercard
+      |3[47][0-9]{13}                                                                          # American Express
+      |3(?:0[0-5]|[68][0-9])[0-9]{11}                                                          # Diners Club
+      |(?:6011|65[0-9]{2}|64[4-9][0-9])[0-9]{12,15}                                            # Discover
+      |35(?:2[89]|[3-8][0-9])[0-9]{12}                                                         # JCB
+      |62[0-9]{14,17}                                                                          # UnionPay
+      |(?:5018|5020|5038|5893|6304|6759|676[1-3])[0-9]{10,15}                                  # Maestro
       )""",
     re.VERBOSE,
 )
 
 
 def is_card_key(key: str) -> bool:
-    """Whether a field of this name can only hold card data."""
-    return key.lower() in _CARD_KEYS
+    """Whether a field of this name can only hold card data, however its words are joined."""
+    return key.translate(_KEY_JOINTS).lower() in _CARD_KEYS
 
 
 def card_data_in(key: str, text: str) -> bool:
     """Whether the text of field `key` holds a card number or track data. Never tells which digits."""
-    if len(text) < 14:
+    if len(text) < DIGITS_MIN:
+        return False
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)  # full-width digits, no-break spaces
+    if not _FOUR_DIGITS.search(text):
         return False
     if _TRACK.search(text):
         return True
-    return any(_is_card_number(found.group()) for found in _LONG_NUMBER.finditer(text)) and not (
-        key in _GS1_KEYS and gs1_check_digit_ok(text)
-    )
+    return _has_card_number(text) and not _is_innocent(key, text) and _has_card_number(_HEX_WORD.sub("-", text))
 
 
 def gs1_check_digit_ok(digits: str) -> bool:
@@ -56,8 +87,22 @@ def gs1_check_digit_ok(digits: str) -> bool:
     return (10 - total % 10) % 10 == int(digits[-1])
 
 
-def _is_card_number(found: str) -> bool:
-    digits = found.replace(" ", "").replace("-", "")
+def _is_innocent(key: str, text: str) -> bool:
+    """Whether the whole text is, by its own form, what its field is for."""
+    if key == "gtin":
+        return len(text) == 14 and gs1_check_digit_ok(text)
+    return key == "sscc" and len(text) == 18 and gs1_check_digit_ok(text)
+
+
+def _has_card_number(text: str) -> bool:
+    for candidate in _CANDIDATE.finditer(text):
+        number, more = (re.sub("[^0-9]", "", part or "") for part in candidate.groups())
+        if _is_card_number(number) or (more and _is_card_number(number + more)):
+            return True
+    return False
+
+
+def _is_card_number(digits: str) -> bool:
     return _ISSUERS.fullmatch(digits) is not None and _luhn_ok(digits)
 
 

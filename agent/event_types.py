@@ -5,117 +5,31 @@ tender, operator, GTIN, SSCC, EPC); `till` and `basket` are POSLog's workstation
 quantities are decimal strings, never floats; units are UCUM codes; customers are pseudonyms only.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from agent.card_guard import gs1_check_digit_ok
+from agent.event_fields import (
+    Amount,
+    BusinessDay,
+    Count,
+    Currency,
+    Customer,
+    Flag,
+    Gtin,
+    Instant,
+    Key,
+    Number,
+    Quantity,
+    Share,
+    Sscc,
+    Text,
+)
+from agent.event_model import TYPE_PREFIX, EventData, EventType, Stream, event_type, registered_types
 
-__all__ = ["EVENT_TYPES", "TYPE_PREFIX", "EventData", "EventType", "Stream", "event_type"]
-
-TYPE_PREFIX: Final = "dev.storeforward."
-
-
-class Stream(StrEnum):
-    """The unit of order: sequences are contiguous per device, stream and epoch."""
-
-    SALES = "sales"
-    STOCK = "stock"
-    AGV = "agv"
-    KIOSK = "kiosk"
-    TOUCH = "touch"
-    AUDIT = "audit"
-    HEALTH = "health"
-    SENSOR = "sensor"
-
-
-class EventData(BaseModel):
-    """Base of all event bodies: frozen, and a field it does not know is refused, so that a typo loses nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-
-@dataclass(frozen=True, slots=True)
-class EventType:
-    """One row of the vocabulary: `name` is the short form, such as `pos.sale.v1`."""
-
-    name: str
-    stream: Stream
-    model: type[EventData]
-
-
-_Model = TypeVar("_Model", bound=type[EventData])
-_registry: dict[str, EventType] = {}
-
-EVENT_TYPES: Final[Mapping[str, EventType]] = MappingProxyType(_registry)
-"""Every event type by its short name."""
-
-
-def event_type(name: str, stream: Stream) -> Callable[[_Model], _Model]:
-    """Registers the decorated model as event type `name` of `stream`."""
-
-    def register(model: _Model) -> _Model:
-        if name in _registry:
-            raise ValueError(f"event type {name} is defined twice")
-        _registry[name] = EventType(name, stream, model)
-        return model
-
-    return register
-
-
-# --- field types ------------------------------------------------------------------------------------------
-
-
-def _refuse_number(value: Any) -> Any:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        raise PydanticCustomError("money_number", 'money as a number; expected a decimal string such as "12.50"')
-    return value
-
-
-def _quantity_text(value: Any) -> Any:
-    if isinstance(value, float):
-        raise PydanticCustomError("quantity_float", 'a float; expected an integer or a decimal string such as "0.345"')
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _check_gtin(value: str) -> str:
-    if len(value) not in (8, 12, 13, 14) or not gs1_check_digit_ok(value):
-        raise PydanticCustomError("gtin", "not a GTIN; expected 8, 12, 13 or 14 digits with a valid check digit")
-    return value
-
-
-def _check_sscc(value: str) -> str:
-    if len(value) != 18 or not gs1_check_digit_ok(value):
-        raise PydanticCustomError("sscc", "not an SSCC; expected 18 digits with a valid check digit")
-    return value
-
-
-def _check_pseudonym(value: str) -> str:
-    if value != "forgotten" and not (len(value) == 35 and value.startswith("p1:") and value[3:].isalnum()):
-        raise PydanticCustomError(
-            "raw_customer",
-            "not a pseudonym; expected p1: and 32 hex digits (POST /v1/pseudonyms); raw ids are never kept",
-        )
-    return value
-
-
-Amount = Annotated[str, BeforeValidator(_refuse_number), Field(pattern=r"^-?\d{1,12}(\.\d{1,4})?$")]
-Quantity = Annotated[str, BeforeValidator(_quantity_text), Field(pattern=r"^-?\d{1,9}(\.\d{1,3})?$")]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
-Gtin = Annotated[str, AfterValidator(_check_gtin), Field(description="GS1 GTIN-8, -12, -13 or -14")]
-Sscc = Annotated[str, AfterValidator(_check_sscc), Field(description="GS1 SSCC-18")]
-Customer = Annotated[str, AfterValidator(_check_pseudonym), Field(description="pseudonym, p1: and 32 hex digits")]
-Key = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[\w.:@-]+$", description="an id or code")]
-Text = Annotated[str, Field(min_length=1, max_length=400)]
-BusinessDay = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="the shop's business day")]
-Instant = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$", description="RFC 3339, UTC")]
-Count = Annotated[int, Field(ge=0, le=10**12, strict=True)]
-Share = Annotated[float, Field(ge=0, le=1)]
+__all__ = ["EVENT_TYPES", "TYPE_NAMES", "TYPE_PREFIX", "EventData", "EventType", "Stream", "event_type"]
 
 
 # --- point of sale ----------------------------------------------------------------------------------------
@@ -308,8 +222,8 @@ class RfidRead(EventData):
 
     reader_id: Key
     antenna: Count = 0
-    epc: Annotated[str, Field(pattern=r"^(urn:epc:id:[a-z]+:[\w.%-]{1,80}|[0-9A-F]{24})$")]
-    rssi_dbm: Annotated[float, Field(ge=-120, le=20)] | None = None
+    epc: Annotated[str, Field(pattern=r"^(urn:epc:id:[a-z]+:[0-9A-Za-z_.%-]{1,80}|[0-9A-F]{24})$")]
+    rssi_dbm: Annotated[Number, Field(ge=-120, le=20)] | None = None
 
 
 @event_type("nfc.v1", Stream.SENSOR)
@@ -330,7 +244,7 @@ class CameraCount(EventData):
     zone: Key
     entered: Count
     left: Count
-    interval_s: Annotated[int, Field(gt=0, le=86_400)]
+    interval_s: Annotated[int, Field(gt=0, le=86_400, strict=True)]
 
 
 @event_type("voice.v1", Stream.SENSOR)
@@ -350,7 +264,7 @@ class Environment(EventData):
 
     sensor_id: Key
     measure: Literal["temperature", "humidity", "door_open", "weight", "co2", "light"]
-    value: float
+    value: Number
     unit: Literal["Cel", "%", "1", "kg", "[ppm]", "lx"]
 
 
@@ -361,7 +275,7 @@ class DecisionItem(EventData):
     """One suggestion of a decision, with the reason shown and the probability it was drawn with."""
 
     sku: Key
-    score: float
+    score: Number
     reason: Text
     propensity: Share = 1.0
 
@@ -376,7 +290,7 @@ class KioskDecision(EventData):
     customer_id: Customer | None = None
     items: Annotated[tuple[DecisionItem, ...], Field(max_length=50)]
     model_version: Key
-    took_ms: Annotated[float, Field(ge=0)]
+    took_ms: Annotated[Number, Field(ge=0)]
 
 
 class KioskReaction(EventData):
@@ -418,7 +332,7 @@ class KioskSearch(EventData):
 
     till_id: Key
     query: Text
-    results: Annotated[int, Field(ge=1)]
+    results: Annotated[Count, Field(ge=1)]
 
 
 @event_type("kiosk.no_result.v1", Stream.KIOSK)
@@ -486,7 +400,7 @@ class AgvFault(EventData):
     vehicle_id: Key
     fault: Key
     level: Literal["warning", "fatal"]
-    active: bool
+    active: Flag
     description: Text | None = None
 
 
@@ -511,7 +425,7 @@ class Alert(EventData):
     alert_id: Key
     kind: Key
     severity: Literal["info", "warning", "critical"]
-    active: bool
+    active: Flag
     message: Text
     subject: Key | None = None
 
@@ -554,8 +468,11 @@ class Health(EventData):
     events_waiting: Count
     disk_free_bytes: Count
     memory_bytes: Count
-    connected: bool
+    connected: Flag
 
 
-TYPE_NAMES: Final[Mapping[type[Any], str]] = MappingProxyType({row.model: row.name for row in _registry.values()})
+EVENT_TYPES: Final[Mapping[str, EventType]] = registered_types()
+"""Every event type by its short name."""
+
+TYPE_NAMES: Final[Mapping[type[Any], str]] = MappingProxyType({row.model: row.name for row in EVENT_TYPES.values()})
 """The short type name of each model, for those who make events in code."""

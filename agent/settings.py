@@ -1,10 +1,13 @@
 """The one settings model: every limit with its unit. Nothing else reads the environment or a config file."""
 
-from datetime import datetime
-from typing import Annotated, Final, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
 
 from agent.topics import LevelName
 
@@ -14,8 +17,10 @@ __all__ = [
     "DeviceSettings",
     "LinkSettings",
     "LogSettings",
+    "Section",
     "Settings",
     "SiteSettings",
+    "is_loopback",
 ]
 
 MEBIBYTE: Final = 1_048_576
@@ -24,32 +29,70 @@ MEBIBYTE: Final = 1_048_576
 class Section(BaseModel):
     """Base of all sections: frozen, and an unknown key is a typo, not a wish."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only mean this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"unknown time zone {name[:60]!r}; expected an IANA name")
-    return str(ZoneInfo(name))
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, ValueError, OSError):  # unknown, not a zone name at all, a folder of zones
+        raise PydanticCustomError("time_zone", "unknown time zone") from None
+
+
+def _from_settings_folder(name: str, info: ValidationInfo) -> str:
+    """A relative file name starts at the folder of the settings file, wherever the agent was started."""
+    folder = info.context.get("folder") if info.context else None
+    return str(folder / name) if name and isinstance(folder, Path) else name
+
+
+def _conflict(key: str, problem: str, expected: str) -> PydanticCustomError:
+    """Two keys of a section that contradict each other; `key` is the one to look at."""
+    return PydanticCustomError("conflict", "{problem}", {"key": key, "problem": problem, "expected": expected})
+
+
+FileName = Annotated[str, AfterValidator(_from_settings_folder)]
+_LEVEL: Final[JsonDict] = {"expected": "1 to 64 letters, digits or . : - _ (_ not first)"}
 
 
 class SiteSettings(Section):
     """The shop."""
 
-    id: LevelName = Field("store-1", description="id of the shop; one level of every topic")
-    time_zone: Annotated[str, AfterValidator(_check_zone)] = Field("UTC", description="IANA time zone of the shop")
-    day_starts_at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = Field(
-        "04:00", description="local time at which a new business day begins"
+    id: LevelName = Field("store-1", description="id of the shop; one level of every topic", json_schema_extra=_LEVEL)
+    time_zone: Annotated[str, AfterValidator(_check_zone)] = Field(
+        "UTC",
+        description="time zone of the shop",
+        examples=["Europe/Berlin"],
+        json_schema_extra={"expected": "an IANA time zone name"},
     )
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field("EUR", description="ISO 4217 code of the prices")
-    market: str = Field("", max_length=40, description="market the shop belongs to; goes into every event")
-    region: str = Field("", max_length=40, description="region the shop belongs to; goes into every event")
+    day_starts_at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = Field(
+        "04:00",
+        description="local time at which a new business day begins",
+        json_schema_extra={"expected": "HH:MM from 00:00 to 23:59"},
+    )
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
+        "EUR", description="currency of the prices", json_schema_extra={"expected": "an ISO 4217 code"}
+    )
+    market: str = Field(
+        "", max_length=40, description="market the shop belongs to; goes into every event", examples=["de"]
+    )
+    region: str = Field(
+        "", max_length=40, description="region the shop belongs to; goes into every event", examples=["north"]
+    )
 
 
 class DeviceSettings(Section):
     """This box."""
 
-    id: LevelName = Field("box-1", description="id of this device within the shop")
+    id: LevelName = Field("box-1", description="id of this device within the shop", json_schema_extra=_LEVEL)
+    health_interval_s: float = Field(60.0, gt=0, le=86_400, description="how often the device says how it is")
 
 
 class LogSettings(Section):
@@ -60,7 +103,10 @@ class LogSettings(Section):
     )
     commit_events_max: int = Field(2_000, ge=1, le=100_000, description="events that share one fsync at most")
     size_bytes_max: int = Field(
-        4_096 * MEBIBYTE, ge=4 * MEBIBYTE, description="the log file's size limit; beyond it appends get 507"
+        4_096 * MEBIBYTE,
+        ge=4 * MEBIBYTE,
+        le=1_048_576 * MEBIBYTE,
+        description="the log file's size limit; beyond it appends get 507",
     )
     replay_hours: int = Field(72, ge=0, le=8_760, description="how long delivered events stay for a replay")
     dedupe_days: int = Field(35, ge=1, le=400, description="how long a (source, id) pair is remembered")
@@ -73,12 +119,22 @@ class LinkSettings(Section):
     """The MQTT connection to the cloud."""
 
     enabled: bool = Field(default=True, description="false keeps everything in the log and connects to nothing")
-    host: str = Field("127.0.0.1", min_length=1, max_length=253, description="broker host name or address")
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        max_length=253,
+        description="broker host name or address",
+        examples=["mqtt.example.com"],
+    )
     port: int = Field(1883, ge=1, le=65_535, description="broker port; 8883 is usual with TLS")
-    tls: bool = Field(default=False, description="TLS; may be off only for a loopback broker")
-    ca_file: str = Field("", description="PEM bundle to trust instead of the system's")
-    username: str = Field("", max_length=256, description="MQTT user name, if the broker wants one")
-    password_file: str = Field("", description="file that holds the MQTT password")
+    tls: bool = Field(default=False, description="TLS; may be off only for a loopback broker", examples=[True])
+    ca_file: FileName = Field("", description="PEM bundle to trust instead of the system's", examples=["ca.pem"])
+    username: str = Field(
+        "", max_length=256, description="MQTT user name, if the broker wants one", examples=["store-1"]
+    )
+    password_file: FileName = Field(
+        "", description="file that holds the MQTT password; not readable by others", examples=["mqtt.password"]
+    )
     keepalive_s: int = Field(30, ge=5, le=3_600, description="MQTT keep-alive")
     connect_timeout_s: float = Field(10.0, gt=0, le=120, description="until CONNACK")
     puback_timeout_s: float = Field(20.0, gt=0, le=300, description="without a PUBACK for this long, reconnect")
@@ -91,27 +147,64 @@ class LinkSettings(Section):
     receipt_wait_s: float = Field(1.0, ge=0, le=30, description="wait for the ledger's retained receipt on connect")
     state_interval_s: float = Field(15.0, gt=0, le=3_600, description="how often the retained state is renewed")
 
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.enabled and not self.tls and not is_loopback(self.host):
+            raise _conflict("tls", "off for a broker beyond this machine", "tls = true (plaintext only to loopback)")
+        if self.backoff_min_s > self.backoff_max_s:
+            raise _conflict("backoff_min_s", "more than backoff_max_s", "at most backoff_max_s")
+        return self
+
 
 class ApiSettings(Section):
     """The local HTTP API. The Unix socket is always there."""
 
-    tcp_port: int = Field(0, ge=0, le=65_535, description="loopback TCP port for producers with a token; 0 is off")
-    lan_host: str = Field("", max_length=253, description="address of the LAN listener (TLS); empty is off")
+    tcp_port: int = Field(
+        0, ge=0, le=65_535, description="loopback TCP port for producers with a token; 0 is off", examples=[8080]
+    )
+    lan_host: str = Field(
+        "", max_length=253, description="address of the LAN listener (TLS); empty is off", examples=["192.168.1.10"]
+    )
     lan_port: int = Field(8443, ge=1, le=65_535, description="port of the LAN listener")
-    lan_certificate_file: str = Field("", description="PEM certificate chain of the LAN listener")
-    lan_key_file: str = Field("", description="PEM private key of the LAN listener; not readable by others")
+    lan_certificate_file: FileName = Field(
+        "", description="PEM certificate chain of the LAN listener", examples=["lan.crt"]
+    )
+    lan_key_file: FileName = Field(
+        "", description="PEM private key of the LAN listener; not readable by others", examples=["lan.key"]
+    )
     request_bytes_max: int = Field(4 * MEBIBYTE, ge=1_024, le=64 * MEBIBYTE, description="largest request body")
     producer_events_per_s: int = Field(2_000, ge=1, le=1_000_000, description="per producer; beyond it 429")
     till_request_ttl_s: float = Field(10.0, gt=0, le=600, description="how long a till has to answer a request")
     sse_clients_max: int = Field(64, ge=1, le=10_000, description="open event streams")
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.lan_host:
+            for key in ("lan_certificate_file", "lan_key_file"):
+                if not getattr(self, key):
+                    raise _conflict(
+                        key, "missing, though lan_host is set", "a PEM file, as the LAN listener is TLS only"
+                    )
+        return self
 
 
 class ClockSettings(Section):
     """The shop clock. `speed` other than 1 is for simulations: it scales what happened when, never a time-out."""
 
     speed: float = Field(1.0, gt=0, le=100_000, description="how much faster than real time the shop's clock runs")
-    starts_at: datetime | None = Field(None, description="shop time at `origin_s`; only with a speed other than 1")
-    origin_s: float = Field(0.0, ge=0, description="reading of the machine's monotonic clock at `starts_at`")
+    starts_at: AwareDatetime | None = Field(
+        None,
+        description="shop time when the machine's monotonic clock read origin_s; needed when speed is not 1",
+        examples=["2017-03-05T08:00:00Z"],
+        json_schema_extra={"expected": "a date and time with its offset, without quotes"},
+    )
+    origin_s: float = Field(0.0, ge=0, description="reading of the machine's monotonic clock at starts_at")
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.speed != 1.0 and self.starts_at is None:
+            raise _conflict("starts_at", "missing, though speed is not 1", "the shop time at origin_s")
+        return self
 
 
 class Settings(Section):

@@ -14,7 +14,11 @@ import pytest
 from tests.sources import PACKAGES, ROOT, python_files
 
 VOCABULARY: Final = tuple(
-    f"agent.{name}" for name in ("card_guard", "clock", "errors", "event_types", "events", "strict_json", "topics")
+    f"agent.{name}"
+    for name in (
+        *("card_guard", "clock", "errors", "event_fields", "event_model", "event_types", "events", "strict_json"),
+        "topics",
+    )
 )
 """What every package of ours may share; it knows the standard library, pydantic and itself."""
 

@@ -1,0 +1,122 @@
+"""`storeforward config`: what can be set, what is set, and from where."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from agent.cli.options import config_option, json_option, load
+from agent.errors import SettingsRefused
+from agent.settings import Settings
+from agent.settings_fields import SettingsField, settings_fields, toml_value
+from agent.settings_file import Loaded, load_settings
+
+__all__ = ["config"]
+
+
+@click.group()
+def config() -> None:
+    """Show, explain and check settings.
+
+    Example: storeforward config example > store.toml
+    """
+
+
+@config.command()
+def example() -> None:
+    """Print a settings file with every key, commented out.
+
+    Example: storeforward config example > store.toml
+    """
+    click.echo("\n".join(_example_lines()))
+
+
+@config.command()
+@config_option
+@click.option("--origin", is_flag=True, help="Say where each value came from, e.g. config show --origin | grep link.")
+@json_option
+def show(config_file: Path | None, *, origin: bool, as_json: bool) -> None:
+    """Print the settings in effect, as TOML.
+
+    Example: STOREFORWARD__LINK__PORT=1884 storeforward config show --origin
+    """
+    loaded = load(config_file)
+    click.echo(_as_json(loaded) if as_json else "\n".join(_as_toml(loaded, origin=origin)))
+
+
+@config.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def check(file: Path, *, as_json: bool) -> None:
+    """Check a settings file without using it: exit code 0 when it is fine, 2 when not.
+
+    Example: storeforward config check store.toml
+    """
+    try:
+        loaded = load_settings(file, {})
+    except SettingsRefused as refused:
+        if as_json:
+            problems = [asdict(problem) for problem in refused.problems]
+            click.echo(json.dumps({"file": str(file), "ok": False, "problems": problems}))
+        raise
+    keys = sum(origin != "default" for origin in loaded.origin.values())
+    click.echo(
+        json.dumps({"file": str(file), "ok": True, "keys": keys})
+        if as_json
+        else f"{file} is fine: {keys} {'key' if keys == 1 else 'keys'} set"
+    )
+
+
+def _example_lines() -> Iterator[str]:
+    yield "# Settings of Storeforward. Every key stands here with its default: take the # away from those you change."
+    yield f"# The environment wins over this file: {settings_fields()['link.port'].variable}=1884 sets link.port."
+    yield "# Relative file names start at the folder of this file."
+    section = ""
+    for field in settings_fields().values():
+        yield ""
+        if field.section != section:
+            section = field.section
+            model = Settings.model_fields[section].annotation
+            yield f"# {(model.__doc__ or '').strip()}" if model else ""
+            yield f"[{section}]"
+        yield from _key_lines(field)
+
+
+def _key_lines(field: SettingsField) -> Iterator[str]:
+    yield f"# {field.info.description}"
+    facts = [field.expected, field.unit and f"in {field.unit}", f"default {field.default}" if field.default else ""]
+    yield "# (" + "; ".join(fact for fact in facts if fact) + ")"
+    if field.default in ("", '""'):
+        yield f"# example: {field.example}"
+    if field.default:
+        yield f"#{field.name} = {field.default}"
+
+
+def _as_toml(loaded: Loaded, *, origin: bool) -> Iterator[str]:
+    section = ""
+    for key, field in settings_fields().items():
+        if field.section != section:
+            section = field.section
+            yield f"\n[{section}]"
+        value = toml_value(_value(loaded, field))
+        line = f"{field.name} = {value}" if value else f"# {field.name} is not set"
+        yield f"{line}  # {loaded.origin[key]}" if origin else line
+
+
+def _as_json(loaded: Loaded) -> str:
+    values = loaded.settings.model_dump(mode="json")
+    report = {
+        key: {
+            "value": values[field.section][field.name] if field.section else values[field.name],
+            "origin": loaded.origin[key],
+        }
+        for key, field in settings_fields().items()
+    }
+    return json.dumps(report, indent=2, ensure_ascii=False)
+
+
+def _value(loaded: Loaded, field: SettingsField) -> object:
+    section = getattr(loaded.settings, field.section) if field.section else loaded.settings
+    return getattr(section, field.name)

@@ -1,0 +1,62 @@
+"""What every event type is: a frozen model of its data, a name with a version, and the stream it belongs to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["TYPE_PREFIX", "EventData", "EventType", "Stream", "event_type", "registered_types"]
+
+TYPE_PREFIX: Final = "dev.storeforward."
+
+
+class Stream(StrEnum):
+    """The unit of order: sequences are contiguous per device, stream and epoch."""
+
+    SALES = "sales"
+    STOCK = "stock"
+    AGV = "agv"
+    KIOSK = "kiosk"
+    TOUCH = "touch"
+    AUDIT = "audit"
+    HEALTH = "health"
+    SENSOR = "sensor"
+
+
+class EventData(BaseModel):
+    """Base of all event bodies: frozen, and a field it does not know is refused, so that a typo loses nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One row of the vocabulary: `name` is the short form, such as `pos.sale.v1`."""
+
+    name: str
+    stream: Stream
+    model: type[EventData]
+
+
+_Model = TypeVar("_Model", bound=type[EventData])
+_registry: dict[str, EventType] = {}
+
+
+def event_type(name: str, stream: Stream) -> Callable[[_Model], _Model]:
+    """Registers the decorated model as event type `name` of `stream`."""
+
+    def register(model: _Model) -> _Model:
+        if name in _registry:
+            raise ValueError(f"event type {name} is defined twice")
+        _registry[name] = EventType(name, stream, model)
+        return model
+
+    return register
+
+
+def registered_types() -> Mapping[str, EventType]:
+    """The event types of all modules that were imported, by short name; ask `agent.event_types` for the whole."""
+    return MappingProxyType(_registry)
