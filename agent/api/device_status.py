@@ -1,0 +1,77 @@
+"""What one agent says about itself at /v1/status."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from agent.api.caller import ListenerKind
+from agent.event_types import Stream
+from agent.link import LinkStatus
+
+__all__ = ["DeviceStatus", "ListenerState", "ListenerStatus", "LogStatus", "PlaceStatus", "StreamStatus"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ListenerState(StrEnum):
+    """How a way in stands."""
+
+    LISTENING = "listening"
+    OFF = "off"
+    FAILED = "failed"
+
+
+class ListenerStatus(_Part):
+    """One way in: where, and when it is closed, why."""
+
+    kind: ListenerKind
+    state: ListenerState
+    address: str
+    problem: str = ""
+
+
+class PlaceStatus(_Part):
+    """A place in a stream; epoch number and sequence are 0 before the first event."""
+
+    epoch: int
+    sequence: int
+
+
+class StreamStatus(_Part):
+    """One stream: its last event, how far the cloud has acknowledged, and how many events are in between."""
+
+    stream: Stream
+    head: PlaceStatus
+    cursor: PlaceStatus
+    waiting: int
+
+
+class LogStatus(_Part):
+    """The event log."""
+
+    epoch: str
+    waiting: int
+    queued: int
+    damaged: int
+    streams: list[StreamStatus]
+
+
+class DeviceStatus(_Part):
+    """One agent, now."""
+
+    version: str
+    site: str
+    device: str
+    started: datetime
+    uptime_s: float
+    data_folder: str
+    log: LogStatus
+    link: LinkStatus
+    listeners: list[ListenerStatus]
+    products: int
+    tills: int
+    problems: list[str]
+    """What needs somebody, in plain words; empty when all is well."""

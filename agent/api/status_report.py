@@ -1,0 +1,92 @@
+"""Puts together what /v1/status says, from the parts that know."""
+
+from collections.abc import Callable, Iterator
+
+from agent import __version__
+from agent.api.device_status import DeviceStatus, LogStatus, PlaceStatus, StreamStatus
+from agent.api.listeners import Listeners
+from agent.baskets import BasketBoard
+from agent.catalogue import Catalogue
+from agent.clock import Clock
+from agent.data_folder import DataFolder
+from agent.event_types import Stream
+from agent.link import LinkState, LinkStatus
+from agent.log import CLOUD, EventLog, Place
+from agent.settings import Settings
+
+__all__ = ["StatusReport"]
+
+
+class StatusReport:
+    """Call it for the status now. The agent's start is when this is made."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        folder: DataFolder,
+        log: EventLog,
+        link_status: Callable[[], LinkStatus],
+        listeners: Listeners,
+        catalogue: Catalogue,
+        baskets: BasketBoard,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._log = log
+        self._link_status = link_status
+        self._listeners = listeners
+        self._catalogue = catalogue
+        self._baskets = baskets
+        self._clock = clock
+        self._started = clock.wall()
+        self._started_s = clock.monotonic_s()
+
+    def __call__(self) -> DeviceStatus:
+        link = self._link_status()
+        return DeviceStatus(
+            version=__version__,
+            site=self._settings.site.id,
+            device=self._settings.device.id,
+            started=self._started,
+            uptime_s=round(self._clock.monotonic_s() - self._started_s, 3),
+            data_folder=str(self._folder.path),
+            log=self._log_status(),
+            link=link,
+            listeners=self._listeners.states,
+            products=self._catalogue.size,
+            tills=len(self._baskets.till_ids),
+            problems=list(self._problems(link)),
+        )
+
+    def _log_status(self) -> LogStatus:
+        log = self._log
+        return LogStatus(
+            epoch=log.epoch,
+            waiting=log.waiting(CLOUD),
+            queued=log.queued_events,
+            damaged=log.damaged_events,
+            streams=[
+                StreamStatus(
+                    stream=stream,
+                    head=_place(log.head(stream)),
+                    cursor=_place(log.cursor(CLOUD, stream)),
+                    waiting=log.waiting(CLOUD, stream),
+                )
+                for stream in Stream
+            ],
+        )
+
+    def _problems(self, link: LinkStatus) -> Iterator[str]:
+        for listener in self._listeners.states:
+            if listener.problem:
+                yield f"{listener.kind} listener: {listener.problem}"
+        if link.reason and link.state is not LinkState.DISABLED:
+            yield f"link: {link.reason}"
+        if damaged := self._log.damaged_events:
+            yield f"log: {damaged:,} events no longer match their checksum"
+
+
+def _place(place: Place) -> PlaceStatus:
+    return PlaceStatus(epoch=place.epoch, sequence=place.sequence)
