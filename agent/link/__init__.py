@@ -1,0 +1,38 @@
+"""Delivery to the cloud over MQTT 5: what is acknowledged is delivered, and nothing else is."""
+
+from agent.link.connection import Login, Message, MqttConnection, PubAck, ServerLimits, Will
+from agent.link.dial import Endpoint, tls_context
+from agent.link.errors import (
+    BrokerRefused,
+    BrokerUnreachable,
+    ConnectionLost,
+    LinkMisconfigured,
+    ReceiptRefused,
+    SubscriptionRefused,
+)
+from agent.link.link import Link
+from agent.link.receipts import DayAnswer, Receipts, StreamReceipt
+from agent.link.status import LinkState, LinkStatus
+
+__all__ = [
+    "BrokerRefused",
+    "BrokerUnreachable",
+    "ConnectionLost",
+    "DayAnswer",
+    "Endpoint",
+    "Link",
+    "LinkMisconfigured",
+    "LinkState",
+    "LinkStatus",
+    "Login",
+    "Message",
+    "MqttConnection",
+    "PubAck",
+    "ReceiptRefused",
+    "Receipts",
+    "ServerLimits",
+    "StreamReceipt",
+    "SubscriptionRefused",
+    "Will",
+    "tls_context",
+]

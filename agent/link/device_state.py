@@ -1,0 +1,52 @@
+"""The retained `state` message: what the device says of itself, and what the broker says for it when it is gone."""
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.clock import Clock, clock_synchronised, rfc3339
+from agent.event_types import Stream
+from agent.log import CLOUD, EventLog
+
+__all__ = ["DeviceState"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """One connection's state messages; `session` is a nonce, so that a reader knows whose will it reads."""
+
+    log: EventLog
+    clock: Clock
+    version: str
+    session: str
+
+    def online(self) -> bytes:
+        return self._said("online")
+
+    def offline(self) -> bytes:
+        return self._said("offline")
+
+    def will(self) -> bytes:
+        """Written now, said by the broker when nobody knows: no more in it than stays true."""
+        return json.dumps({"status": "offline", "session": self.session}).encode()
+
+    def _said(self, status: Literal["online", "offline"]) -> bytes:
+        now = self.clock.wall()
+        oldest_ms = self._oldest_recorded_ms()
+        return json.dumps(
+            {
+                "status": status,
+                "version": self.version,
+                "session": self.session,
+                "waiting": self.log.waiting(CLOUD),
+                "oldest_s": max(0.0, round(now.timestamp() - oldest_ms / 1000, 3)) if oldest_ms is not None else 0.0,
+                "epoch": self.log.epoch,
+                "clock_synced": clock_synchronised(),
+                "at": rfc3339(now),
+            }
+        ).encode()
+
+    def _oldest_recorded_ms(self) -> int | None:
+        waiting = [stream for stream in Stream if self.log.waiting(CLOUD, stream)]
+        found = [self.log.first_recorded_ms(stream, self.log.cursor(CLOUD, stream)) for stream in waiting]
+        return min((recorded_ms for recorded_ms in found if recorded_ms is not None), default=None)

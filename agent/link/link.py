@@ -1,0 +1,235 @@
+"""The link to the cloud: connects for ever, forwards the log, and can say at any time how it stands and why."""
+
+import asyncio
+import logging
+import ssl
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from agent.clock import Clock
+from agent.errors import EnvironmentFault, StoreforwardError
+from agent.event_types import Stream
+from agent.link.backoff import Backoff
+from agent.link.connection import Login, MqttConnection, Will, packet_overhead_bytes
+from agent.link.device_state import DeviceState
+from agent.link.dial import Endpoint, tls_context
+from agent.link.errors import BrokerRefused, ConnectionLost, LinkMisconfigured
+from agent.link.outbox import Outbox
+from agent.link.reasons import QUOTA, reason_name
+from agent.link.receipts import DayAnswer, Receipts
+from agent.link.session import BATCH_CONTENT_TYPE, LedgerWord, Parts, Session
+from agent.link.status import LinkState, LinkStatus
+from agent.log import CLOUD, EventLog
+from agent.settings import LinkSettings
+from agent.topics import Channel, DeviceName
+
+__all__ = ["Link"]
+
+STABLE_AFTER_S: Final = 10.0  # a connection that lasted this long begins the back-off anew
+CURSOR_INTERVAL_S: Final = 0.1  # spares the flash: what a crash forgets in between is sent twice and counted once
+CURSOR_RETRY_S: Final = 1.0
+CURSOR_STOP_TIMEOUT_S: Final = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Link:
+    """Forwards one log to one broker."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        name: DeviceName,
+        settings: LinkSettings,
+        *,
+        clock: Clock,
+        random: Random,
+        new_id: Callable[[], str],
+        version: str,
+    ) -> None:
+        self._log = log
+        self._name = name
+        self._settings = settings
+        self._clock = clock
+        self._new_id = new_id
+        self._version = version
+        self._backoff = Backoff(settings.backoff_min_s, settings.backoff_max_s, random)
+        self._outbox = Outbox(
+            {stream: log.cursor(CLOUD, stream) for stream in Stream},
+            settings,
+            random,
+            overhead_bytes=max(
+                packet_overhead_bytes(name.topic(Channel.EVENTS, stream), BATCH_CONTENT_TYPE) for stream in Stream
+            ),
+        )
+        self._work = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._tls: ssl.SSLContext | None = None
+        self._ledger = LedgerWord()
+        self._connections = 0
+        self._state = LinkState.CONNECTING if settings.enabled else LinkState.DISABLED
+        self._since = clock.wall()
+        self._reason = "" if settings.enabled else "link.enabled is false: events stay in the log"
+        log.add_listener(lambda _drafts: self._work.set())
+
+    async def run(self) -> None:
+        """Works until cancelled; then says goodbye to the broker and stores the cursors, within a few seconds."""
+        if not self._settings.enabled:
+            await asyncio.Event().wait()
+        with ThreadPoolExecutor(1, thread_name_prefix="link read") as reader:
+            parts = Parts(
+                self._log,
+                self._outbox,
+                self._name,
+                self._settings,
+                self._clock,
+                self._ledger,
+                reader,
+                self._work,
+                self._moved,
+            )
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._connect_for_ever(parts), name="link connections")
+                    tasks.create_task(self._keep_cursors(), name="link cursors")
+            finally:
+                self._become(LinkState.OFFLINE, "stopped")
+                with suppress(EnvironmentFault, TimeoutError):  # then these events are sent again after the next start
+                    async with asyncio.timeout(CURSOR_STOP_TIMEOUT_S):
+                        await self._store_cursors()
+
+    def status(self) -> LinkStatus:
+        """How the link stands now."""
+        outbox = self._outbox
+        reason = self._reason
+        if self._state is LinkState.ONLINE:
+            reason = "; ".join(outbox.troubles.values())
+        latencies_s = sorted(outbox.latencies_s)
+        return LinkStatus(
+            state=self._state,
+            since=self._since,
+            reason=reason,
+            broker=f"{self._settings.host}:{self._settings.port}",
+            in_flight=outbox.in_flight,
+            published=outbox.tally.published_events,
+            acknowledged=outbox.tally.acknowledged_events,
+            redelivered=outbox.tally.redelivered_events,
+            unheard=outbox.tally.unheard_publishes,
+            refused={reason_name(code): count for code, count in outbox.refused_by_code.items()},
+            troubles=outbox.troubles,
+            reconnects=max(0, self._connections - 1),
+            puback_p50_ms=_percentile_ms(latencies_s, 0.50),
+            puback_p99_ms=_percentile_ms(latencies_s, 0.99),
+        )
+
+    def receipts(self) -> Receipts | None:
+        """The ledger's newest receipts, with its answers to day closes; None until it has been heard."""
+        return self._ledger.newest
+
+    def day_answers(self) -> list[DayAnswer]:
+        """The ledger's answers to the last day closes."""
+        return self._ledger.newest.days if self._ledger.newest else []
+
+    # --- connections ---------------------------------------------------------------------------------------
+
+    async def _connect_for_ever(self, parts: Parts) -> None:
+        while True:
+            connected_before = self._connections
+            began_s = self._clock.monotonic_s()
+            try:
+                await self._use_connection(parts)
+            except StoreforwardError as failure:
+                self._failed(failure)
+                lasted = self._connections > connected_before and self._clock.monotonic_s() - began_s >= STABLE_AFTER_S
+                if lasted and getattr(failure, "code", 0) not in QUOTA:
+                    self._backoff.reset()
+            await asyncio.sleep(self._backoff.next_s())
+
+    async def _use_connection(self, parts: Parts) -> None:
+        settings = self._settings
+        state = DeviceState(self._log, self._clock, self._version, self._new_id())
+        connection = MqttConnection(
+            self._endpoint(),
+            client_id=f"{self._name.device}@{self._name.site}",  # no other device's names make the same text
+            keepalive_s=settings.keepalive_s,
+            connect_timeout_s=settings.connect_timeout_s,
+            login=self._login(),
+            will=Will(self._name.topic(Channel.STATE), state.will()),
+        )
+        async with connection:
+            self._connections += 1
+            self._become(LinkState.ONLINE, "")
+            session = Session(parts, connection, state)
+            try:
+                await session.run()
+            except asyncio.CancelledError:
+                with suppress(ConnectionLost):
+                    await session.say_goodbye()
+                raise
+
+    def _endpoint(self) -> Endpoint:
+        if self._settings.tls and self._tls is None:
+            self._tls = tls_context(self._settings.ca_file)
+        return Endpoint(self._settings.host, self._settings.port, self._tls)
+
+    def _login(self) -> Login | None:
+        settings = self._settings
+        if not settings.username:
+            return None
+        return Login(settings.username, _read_password(settings.password_file) if settings.password_file else None)
+
+    def _failed(self, failure: StoreforwardError) -> None:
+        settings_or_broker = isinstance(failure, LinkMisconfigured) or (
+            isinstance(failure, BrokerRefused) and failure.code not in QUOTA
+        )
+        self._become(LinkState.REFUSED if settings_or_broker else LinkState.OFFLINE, str(failure))
+
+    def _become(self, state: LinkState, reason: str) -> None:
+        if (state, reason) != (self._state, self._reason):
+            _log.info("link %s: %s", state, reason or f"{self._settings.host}:{self._settings.port}")
+        if state is not self._state:
+            self._since = self._clock.wall()
+        self._state, self._reason = state, reason
+
+    # --- cursors -------------------------------------------------------------------------------------------
+
+    async def _keep_cursors(self) -> None:
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            try:
+                await self._store_cursors()
+            except EnvironmentFault as fault:
+                _log.warning("delivered, but the log cannot note it yet: %s", fault)
+                self._moved.set()
+                await asyncio.sleep(CURSOR_RETRY_S)
+            await asyncio.sleep(CURSOR_INTERVAL_S)
+
+    async def _store_cursors(self) -> None:
+        advances = self._outbox.take_advances()
+        try:
+            await asyncio.gather(*(self._log.advance(CLOUD, stream, place) for stream, place in advances.items()))
+        except BaseException:
+            self._outbox.put_back(advances)
+            raise
+
+
+def _percentile_ms(sorted_s: list[float], part: float) -> float | None:
+    return round(sorted_s[int(part * (len(sorted_s) - 1))] * 1000, 3) if sorted_s else None
+
+
+def _read_password(file: str) -> str:
+    path = Path(file)
+    try:
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise LinkMisconfigured(f"password file {file} is open to others: chmod 600 {file}")
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise LinkMisconfigured(f"password file {file} is not text in UTF-8") from None
+    except OSError as error:
+        raise LinkMisconfigured(f"password file {file}: {error.strerror}") from error

@@ -1,0 +1,266 @@
+"""What the link does on one connection: hear the ledger first, then send, take answers, and keep the state renewed."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from agent.clock import Clock
+from agent.event_types import Stream
+from agent.link.connection import Message, MqttConnection, PubAck
+from agent.link.device_state import DeviceState
+from agent.link.errors import ConnectionLost, ReceiptRefused, SubscriptionRefused
+from agent.link.outbox import Outbox
+from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, reason_name
+from agent.link.receipts import Gap, Receipts, Rewind, StartEpoch, compare, parse_receipts
+from agent.log import EventLog, Place
+from agent.settings import LinkSettings
+from agent.topics import Channel, DeviceName
+
+__all__ = ["BATCH_CONTENT_TYPE", "LedgerWord", "Parts", "Session"]
+
+BATCH_CONTENT_TYPE: Final = "application/cloudevents-batch+json"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class LedgerWord:
+    """What the ledger has said, over all connections."""
+
+    newest: Receipts | None = None
+    settled: Receipts | None = None
+    """The last that we acted on. While the ledger is away, the broker repeats it on each connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What all connections of one link share."""
+
+    log: EventLog
+    outbox: Outbox
+    name: DeviceName
+    settings: LinkSettings
+    clock: Clock
+    ledger: LedgerWord
+    reader: Executor
+    """Reads the log, one batch at a time."""
+    work: asyncio.Event
+    """There may be something to send."""
+    moved: asyncio.Event
+    """There may be cursors to make durable."""
+
+
+class Session:
+    """One connection's work. `run` ends only by an exception."""
+
+    def __init__(self, parts: Parts, connection: MqttConnection, state: DeviceState) -> None:
+        self._parts = parts
+        self._connection = connection
+        self._state = state
+        self._topics = {stream: parts.name.topic(Channel.EVENTS, stream) for stream in Stream}
+        self._receipt_topic = parts.name.topic(Channel.RECEIPTS)
+        self._told: set[int] = set()
+        self._ledger_heard = False
+
+    async def run(self) -> None:
+        """Works until the connection ends.
+
+        Raises:
+            ConnectionLost: which is how every connection ends.
+        """
+        outbox, limits = self._parts.outbox, self._connection.limits
+        self._publish_state(self._state.online())  # first: a ledger answers a new session with a fresh receipt
+        await self._hear_ledger()
+        acknowledged_before = {stream: outbox.cursor(stream) for stream in Stream}
+        outbox.connected(limits.receive_maximum, limits.packet_bytes_max, self._parts.clock.monotonic_s())
+        try:
+            await _until_one_fails(
+                asyncio.create_task(self._take_answers(acknowledged_before), name="link answers"),
+                asyncio.create_task(self._send(), name="link send"),
+                asyncio.create_task(self._renew_state(), name="link state"),
+            )
+        finally:
+            outbox.disconnected()
+
+    async def say_goodbye(self) -> None:
+        """A last state, then the end of the connection; bounded."""
+        self._publish_state(self._state.offline())
+        await self._connection.disconnect()
+
+    # --- the ledger's receipt, before any event is published -----------------------------------------------
+
+    async def _hear_ledger(self) -> None:
+        receipts = await self._receipts_on_connect()
+        if receipts is None:
+            return
+        self._ledger_heard = True
+        self._parts.ledger.settled = receipts
+        for action in self._compare(receipts):
+            match action:
+                case StartEpoch():
+                    epoch = await self._parts.log.start_epoch("behind_ledger")
+                    _log.warning("this log went back in time: %s; new epoch %s", action.reason, epoch)
+                    self._publish_state(self._state.online())
+                case Rewind():
+                    _log.warning("the broker lost what it acknowledged: %s; sending again", action.reason)
+                    self._parts.outbox.rewind(action.stream, action.place, self._parts.clock.monotonic_s())
+                    self._parts.moved.set()
+                case Gap():
+                    _log.error("%s", action)
+
+    async def _receipts_on_connect(self) -> Receipts | None:
+        """The newest receipts within `receipt_wait_s`; what lags behind our cursors gets that long to catch up."""
+        settled = self._parts.ledger.settled
+        receipts: Receipts | None = None
+        try:
+            async with asyncio.timeout(self._parts.settings.receipt_wait_s):
+                await self._connection.subscribe(self._receipt_topic)
+                async for event in self._connection:
+                    found = self._receipts_in(event)
+                    if found is None:
+                        continue
+                    lags = any(isinstance(action, Rewind) for action in self._compare(found))
+                    if lags and found == settled and isinstance(event, Message) and event.retained:
+                        continue  # it led to a rewind before, and the ledger has said nothing since
+                    receipts = found
+                    if not lags:
+                        break
+        except TimeoutError:
+            pass
+        except SubscriptionRefused as refused:
+            _log.warning("%s: the ledger's receipts will not be heard", refused)
+        return receipts
+
+    def _receipts_in(self, event: PubAck | Message) -> Receipts | None:
+        if isinstance(event, PubAck):
+            self._tell_once(event.code)
+            return None
+        if event.topic != self._receipt_topic or not event.payload:
+            return None
+        try:
+            receipts = parse_receipts(event.payload)
+        except ReceiptRefused as refused:
+            _log.warning("message on %s ignored: %s", self._receipt_topic, refused)
+            return None
+        self._parts.ledger.newest = receipts
+        return receipts
+
+    def _hear_late(self, receipts: Receipts, acknowledged_before: Mapping[Stream, Place]) -> None:
+        """The first receipt came after we began to publish: what it asks for is done before publishing."""
+        if self._ledger_heard:
+            return
+        self._ledger_heard = True
+        for found in self._compare(receipts, acknowledged_before):
+            if not isinstance(found, Gap):
+                raise ConnectionLost(f"connecting again, as the ledger was heard late: {found.reason}")
+
+    def _compare(
+        self, receipts: Receipts, cursors: Mapping[Stream, Place] | None = None
+    ) -> list[StartEpoch | Rewind | Gap]:
+        outbox = self._parts.outbox
+        return compare(receipts, _Facts(self._parts.log, cursors or {s: outbox.cursor(s) for s in Stream}))
+
+    # --- the tasks -----------------------------------------------------------------------------------------
+
+    async def _take_answers(self, acknowledged_before: Mapping[Stream, Place]) -> None:
+        async for event in self._connection:
+            if isinstance(event, PubAck):
+                self._parts.outbox.puback(event.mid, event.code, self._parts.clock.monotonic_s())
+                self._parts.work.set()
+                self._parts.moved.set()
+            if receipts := self._receipts_in(event):
+                self._hear_late(receipts, acknowledged_before)
+
+    async def _send(self) -> None:
+        outbox, log, clock = self._parts.outbox, self._parts.log, self._parts.clock
+        loop = asyncio.get_running_loop()
+        while True:
+            now_s = clock.monotonic_s()
+            if outbox.stalled(now_s):
+                raise ConnectionLost(f"no PUBACK for {self._parts.settings.puback_timeout_s:g} s")
+            outbox.set_heads({stream: log.head(stream) for stream in Stream}, now_s)
+            wish = outbox.next_read(now_s)
+            if wish is None:
+                await self._work_or(outbox.wait_s(now_s))
+                continue
+            read = partial(log.read, wish.stream, wish.after, events_max=wish.events_max, bytes_max=wish.bytes_max)
+            publish = outbox.loaded(wish, await loop.run_in_executor(self._parts.reader, read))
+            if publish is None:
+                self._parts.moved.set()
+                continue
+            mid = self._connection.publish(
+                self._topics[publish.stream], publish.payload, content_type=BATCH_CONTENT_TYPE
+            )
+            outbox.handed_over(publish, mid, clock.monotonic_s())
+
+    async def _work_or(self, wait_s: float | None) -> None:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._parts.work.wait()
+        except TimeoutError:
+            return
+        self._parts.work.clear()
+
+    async def _renew_state(self) -> None:
+        while True:
+            await asyncio.sleep(self._parts.settings.state_interval_s)
+            self._publish_state(self._state.online())
+
+    def _publish_state(self, payload: bytes) -> None:
+        # A broker whose window is one has no place for it beside events.
+        qos = 1 if self._connection.limits.receive_maximum > 1 else 0
+        self._connection.publish(self._parts.name.topic(Channel.STATE), payload, qos=qos, retain=True)
+
+    def _tell_once(self, code: int) -> None:
+        if code == 0 or code in self._told:
+            return
+        self._told.add(code)
+        if code == NO_MATCHING_SUBSCRIBERS:
+            _log.warning("the broker takes our publishes, but nobody subscribes to them: is the cloud side running?")
+        else:
+            _log.warning("the broker refuses publishes: %s; the events stay in the log", reason_name(code))
+
+
+async def _until_one_fails(*tasks: asyncio.Task[None]) -> None:
+    """Raises the first failure when all have ended."""
+    # A task group would cancel its own task to get this far, and on Python 3.11 leave it marked as cancelled.
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    failures = [failure for failure in ended if not isinstance(failure, asyncio.CancelledError | None)]
+    raise min(failures, key=lambda failure: isinstance(failure, ConnectionLost))  # a fault of ours tells more
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """The log as a comparison with receipts asks it."""
+
+    log: EventLog
+    cursors: Mapping[Stream, Place]
+
+    @property
+    def epoch(self) -> str:
+        return self.log.epoch
+
+    def epoch_number(self, epoch_id: str) -> int | None:
+        return self.log.epoch_number(epoch_id)
+
+    def head(self, stream: Stream) -> Place:
+        return self.log.head(stream)
+
+    def cursor(self, stream: Stream) -> Place:
+        return self.cursors[stream]
+
+    def id_at(self, stream: Stream, place: Place) -> str | None:
+        return self.log.id_at(stream, place)
+
+    def first_after(self, stream: Stream, place: Place) -> Place | None:
+        found = self.log.read(stream, place, events_max=1, bytes_max=1)
+        return found[0].place if found else None

@@ -1,0 +1,135 @@
+"""The outbox under any history of appends, answers in any order, refusals and broken connections."""
+
+import json
+
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from agent.event_types import Stream
+from agent.log import START, Place
+from agent.settings import LinkSettings
+from tests.link.outbox_world import OVERHEAD_BYTES, Sent, World
+
+STREAMS = [Stream.SALES, Stream.STOCK, Stream.SENSOR]
+
+
+class OutboxHistories(RuleBasedStateMachine):
+    """After any history, a reliable broker gets everything; at no time is anything called delivered that is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(LinkSettings())
+        self.connected = False
+        self.window = 0
+        self.checked = 0
+        self.undisturbed: dict[Stream, Place] = {}
+
+    @initialize(
+        window=st.integers(1, 5),
+        batch_events=st.integers(1, 6),
+        linger_s=st.sampled_from([0.0, 0.02]),
+        seed=st.integers(0, 2**32),
+    )
+    def start(self, window: int, batch_events: int, linger_s: float, seed: int) -> None:
+        self.world = World(
+            LinkSettings(
+                window_publishes=window, batch_events_max=batch_events, batch_bytes_max=1_024, linger_s=linger_s
+            ),
+            seed=seed,
+        )
+
+    @rule(stream=st.sampled_from(STREAMS), count=st.integers(1, 12), size=st.sampled_from([10, 200, 700, 3_000]))
+    def append(self, stream: Stream, count: int, size: int) -> None:
+        self.world.append(stream, count, size)
+
+    @rule()
+    def begin_an_epoch(self) -> None:
+        self.world.epoch += 1
+
+    @precondition(lambda self: not self.connected)
+    @rule(receive_maximum=st.sampled_from([1, 2, 4, 65_535]), packet_bytes_max=st.sampled_from([900, 2_000, 100_000]))
+    def connect(self, receive_maximum: int, packet_bytes_max: int) -> None:
+        self.connected = True
+        self.window = max(1, min(self.world.settings.window_publishes, receive_maximum - 1))
+        self.world.connect(receive_maximum=receive_maximum, packet_bytes_max=packet_bytes_max)
+
+    @precondition(lambda self: self.connected)
+    @rule()
+    def disconnect(self) -> None:
+        self.connected = False
+        self.undisturbed.clear()
+        self.world.disconnect()
+
+    @rule(seconds=st.floats(0, 100))
+    def pass_time(self, seconds: float) -> None:
+        self.world.now_s += seconds
+
+    @rule()
+    def pump(self) -> None:
+        self.world.pump()
+
+    @precondition(lambda self: self.world.in_flight)
+    @rule(data=st.data(), code=st.sampled_from([0x00, 0x00, 0x10, 0x80, 0x87, 0x97]))
+    def answer(self, data: st.DataObject, code: int) -> None:
+        mid = data.draw(st.sampled_from(sorted(self.world.in_flight)))
+        if code >= 0x80:
+            self.undisturbed.clear()
+        self.world.answer(mid, code)
+
+    @precondition(lambda self: not self.connected)
+    @rule(stream=st.sampled_from(STREAMS), data=st.data())
+    def rewind(self, stream: Stream, data: st.DataObject) -> None:
+        cursor = self.world.outbox.cursor(stream)
+        before = [event.place for event in self.world.logs[stream] if event.place <= cursor]
+        self.world.outbox.rewind(stream, data.draw(st.sampled_from([START, *before])), self.world.now_s)
+        self.world.store()
+
+    @invariant()
+    def no_cursor_passes_an_event_that_the_broker_has_not_taken(self) -> None:
+        for stream in STREAMS:
+            for event in self.world.logs[stream]:
+                if event.place <= max(self.world.outbox.cursor(stream), self.world.durable[stream]):
+                    assert event.place in self.world.acknowledged[stream]
+
+    @invariant()
+    def the_window_is_kept(self) -> None:
+        assert self.world.outbox.in_flight <= self.window or not self.connected
+
+    @invariant()
+    def every_publish_is_a_run_of_one_epoch_within_the_limits_and_in_order(self) -> None:
+        for sent in self.world.history[self.checked :]:
+            self._check(sent)
+        self.checked = len(self.world.history)
+
+    def teardown(self) -> None:
+        if self.connected:
+            self.world.disconnect()
+        self.window = self.world.settings.window_publishes
+        self.world.connect()
+        self.world.drain()
+        for stream in STREAMS:
+            assert self.world.durable[stream] == self.world.head(stream)
+            assert {event.place for event in self.world.logs[stream]} <= self.world.acknowledged[stream]
+        self.no_cursor_passes_an_event_that_the_broker_has_not_taken()
+
+    def _check(self, sent: Sent) -> None:
+        places, stream = sent.places, sent.publish.stream
+        log = [event.place for event in self.world.logs[stream]]
+        first = log.index(places[0])
+        assert log[first : first + len(places)] == places
+        assert len({place.epoch for place in places}) == 1
+        assert len(places) == sent.publish.events <= self.world.settings.batch_events_max
+        assert sent.publish.last == places[-1]
+        assert json.loads(sent.publish.payload)[0][0] == stream
+        size = len(sent.publish.payload)
+        assert size <= self.world.settings.batch_bytes_max or len(places) == 1
+        assert size + OVERHEAD_BYTES <= self.world.packet_bytes_max
+        # Without refusals and broken connections a stream's events leave in its order, each once.
+        if stream in self.undisturbed:
+            assert places[0] > self.undisturbed[stream]
+        self.undisturbed[stream] = places[-1]
+
+
+TestOutboxHistories = OutboxHistories.TestCase
+TestOutboxHistories.settings = hypothesis_settings(max_examples=150, stateful_step_count=40, deadline=None)
