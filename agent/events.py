@@ -20,7 +20,16 @@ from agent.event_types import EVENT_TYPES, TYPE_NAMES, TYPE_PREFIX, EventData, E
 from agent.strict_json import parse_strictly
 from agent.topics import DeviceName
 
-__all__ = ["SEQUENCE_DIGITS", "Draft", "EventDecoder", "Origin", "close_event", "event_schema", "problems_of"]
+__all__ = [
+    "SEQUENCE_DIGITS",
+    "Draft",
+    "EventDecoder",
+    "Origin",
+    "close_event",
+    "event_ending",
+    "event_schema",
+    "problems_of",
+]
 
 SEQUENCE_DIGITS: Final = 12
 """Width of the `sequence` attribute: zero-padded, so that text order is number order."""
@@ -30,6 +39,9 @@ EVENTS_PER_CALL_MAX: Final = 1_000
 EVENT_BYTES_MAX: Final = 65_536  # half the smallest cloud's publish limit (AWS IoT: 128 KiB)
 PROBLEMS_MAX: Final = 20
 ID_CHARS_MAX: Final = 128
+
+_CLOSED: Final = f'%b,"sequence":"%0{SEQUENCE_DIGITS}d"%b'.encode("ascii")
+STEP_CHARS_MAX: Final = 60  # of an unknown key in the path of a problem
 
 _CLOUD_EVENT_KEYS: Final = frozenset(
     {"specversion", "id", "source", "type", "time", "datacontenttype", "dataschema", "subject", "traceparent", "data"}
@@ -54,7 +66,7 @@ class Draft:
     """A checked event that the log has not placed yet.
 
     `opening` is the event's JSON text without its closing brace; `digest` identifies what the producer said
-    (type, time if it gave one, data), so that a retry is told from a conflict.
+    (type, time and subject if it gave them, data), so that a retry is told from a conflict.
     """
 
     stream: Stream
@@ -72,13 +84,15 @@ class Draft:
         return len(self.opening) + 160
 
 
-def close_event(opening: bytes, sequence: int, epoch: str, recorded_time: str, *, clock_synced: bool) -> bytes:
+def event_ending(epoch: str, recorded_time: str, *, clock_synced: bool) -> bytes:
+    """What the text of all events ends with that are appended together."""
+    synced = "true" if clock_synced else "false"
+    return f',"epoch":"{epoch}","recordedtime":"{recorded_time}","clocksynced":{synced}}}'.encode("ascii")
+
+
+def close_event(opening: bytes, sequence: int, ending: bytes) -> bytes:
     """The whole CloudEvent: a draft's opening closed with its place in the log."""
-    tail = (
-        f',"sequence":"{sequence:0{SEQUENCE_DIGITS}d}","epoch":"{epoch}","recordedtime":"{recorded_time}"'
-        f',"clocksynced":{"true" if clock_synced else "false"}}}'
-    )
-    return opening + tail.encode("ascii")
+    return _CLOSED % (opening, sequence, ending)
 
 
 def event_schema(type_name: str) -> str:
@@ -89,10 +103,13 @@ def event_schema(type_name: str) -> str:
 def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
     """Pydantic's findings as ours, with JSON paths and without the input's values (they may be personal)."""
     found = []
-    for item in error.errors(include_url=False, include_context=False, include_input=False)[:PROBLEMS_MAX]:
+    items = error.errors(include_url=False, include_context=False, include_input=False)
+    for item in items:
+        if item["type"] == "too_short" and any(_is_within(other["loc"], item["loc"]) for other in items):
+            continue  # it counts only good elements, and the bad ones are named
         path = prefix
         for step in item["loc"]:
-            path += f"[{step}]" if isinstance(step, int) else f".{step}"
+            path += f"[{step}]" if isinstance(step, int) else f".{step[:STEP_CHARS_MAX]}"
         text = item["msg"].removeprefix("Value error, ")
         problem, _, expected = text.partition("; expected ")
         if item["type"] == "extra_forbidden":
@@ -100,7 +117,11 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
         elif item["type"] == "missing":
             problem, expected = "missing", "this field"
         found.append(Problem(path.removeprefix("."), problem[0].lower() + problem[1:], expected))
-    return found
+    return found[:PROBLEMS_MAX]
+
+
+def _is_within(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 class EventDecoder:
@@ -176,9 +197,8 @@ class EventDecoder:
         path: str = "",
     ) -> Draft:
         body = data.__pydantic_serializer__.to_json(data, exclude_none=True)
-        digest = blake2b(
-            b"\n".join((row.name.encode(), (time or "").encode(), json.dumps(optional).encode(), body)), digest_size=16
-        ).digest()
+        said = (row.name, time or "", json.dumps(optional.get("subject")))  # a retry may have another trace
+        digest = blake2b("\n".join(said).encode() + b"\n" + body, digest_size=16).digest()
         event_id = event_id if event_id is not None else self._new_id()
         time = time or rfc3339(self._wall())
         extras = "".join(f',"{key}":{json.dumps(text)}' for key, text in optional.items())
@@ -208,20 +228,20 @@ class _Attributes:
         problems: list[Problem] = []
 
         def refuse(key: str, problem: str, expected: str) -> None:
-            problems.append(Problem(f"{path}.{key}".removeprefix("."), problem, expected))
+            problems.append(Problem(f"{path}.{key[:STEP_CHARS_MAX]}".removeprefix("."), problem, expected))
 
         full = "specversion" in value
         allowed = _CLOUD_EVENT_KEYS if full else _SHORT_KEYS
-        for key in value.keys() - allowed:
+        for key in sorted(value.keys() - allowed)[:PROBLEMS_MAX]:
             if key in _LOG_KEYS:
                 refuse(key, "set by the producer", "nothing: the agent fills this in")
             else:
                 refuse(key, "unknown attribute", "one of " + ", ".join(sorted(allowed)))
         for key in ("type", "data", *(("id", "source") if full else ())):
-            if key not in value:
+            if value.get(key) is None:
                 refuse(key, "missing", "this attribute")
         if problems:
-            raise EventRefused(*problems)
+            raise EventRefused(*problems[:PROBLEMS_MAX])
         row = _row_of(value["type"], refuse)
         event_id = _id_of(value.get("id"), refuse)
         time = _time_of(value.get("time"), refuse)

@@ -2,7 +2,7 @@
 
 from agent.log.event_log import CLOUD, DAY_CLOSE, EventLog
 from agent.log.jobs import Advance, EpochReason
-from agent.log.records import START, Appended, Place, StoredEvent
+from agent.log.records import START, Appended, Place, Span, StoredEvent
 
 __all__ = [
     "CLOUD",
@@ -13,5 +13,6 @@ __all__ = [
     "EpochReason",
     "EventLog",
     "Place",
+    "Span",
     "StoredEvent",
 ]

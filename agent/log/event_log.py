@@ -6,6 +6,7 @@ time and for tools that work on a stopped agent's folder.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
@@ -14,10 +15,11 @@ from agent.clock import Clock, boot_id, clock_synchronised, rfc3339
 from agent.errors import StoreforwardError
 from agent.event_types import Stream
 from agent.events import Draft
+from agent.log.identities import identity_key
 from agent.log.jobs import Advance, Append, EpochReason, Job, Prune, StartEpoch
 from agent.log.lock import StoreLock
 from agent.log.reader import Reader
-from agent.log.records import START, Appended, Place, StoredEvent
+from agent.log.records import START, Appended, Place, Span, StoredEvent
 from agent.log.store import Answer, Store
 from agent.log.writer import Writer
 from agent.settings import LogSettings
@@ -36,23 +38,26 @@ EpochListener = Callable[[str, EpochReason], None]
 class EventLog:
     """One store's events. Every method belongs to the event loop's thread, except `read` and `ids`."""
 
-    def __init__(
-        self, folder: Path, settings: LogSettings, *, clock: Clock, new_id: Callable[[], str], lock: StoreLock
-    ) -> None:
+    def __init__(self, folder: Path, settings: LogSettings, *, clock: Clock, new_id: Callable[[], str]) -> None:
         self.file: Final = folder / "events.sqlite"
+        self.reopenings = 0
+        """How often a storage fault made the writer open the file again."""
         self._settings = settings
         self._clock = clock
         self._new_id = new_id
-        self._lock = lock
-        self._store = Store(
-            self.file, size_bytes_max=settings.size_bytes_max, boot=boot_id(), reopened=self._count_reopening
-        )
-        self._reader = Reader(self.file)
         self._writer: Writer | None = None
         self._commit_listeners: list[CommitListener] = []
         self._epoch_listeners: list[EpochListener] = []
-        self.reopenings = 0
-        self._created = self._prepare()
+        with ExitStack() as opened:
+            opened.callback(StoreLock.take(folder).release)
+            self._store = Store(
+                self.file, size_bytes_max=settings.size_bytes_max, boot=boot_id(), reopened=self._count_reopening
+            )
+            opened.callback(self._store.close)
+            self._reader = Reader(self.file)
+            opened.callback(self._reader.close)
+            self._created = self._prepare()
+            self._opened = opened.pop_all()
 
     @classmethod
     def open(cls, folder: Path, settings: LogSettings, *, clock: Clock, new_id: Callable[[], str]) -> Self:
@@ -70,14 +75,7 @@ class EventLog:
     @classmethod
     def open_inline(cls, folder: Path, settings: LogSettings, *, clock: Clock, new_id: Callable[[], str]) -> Self:
         """As `open`, without a thread: `append_now` and friends commit before they return."""
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = StoreLock.take(folder)
-        try:
-            log = cls(folder, settings, clock=clock, new_id=new_id, lock=lock)
-        except BaseException:
-            lock.release()
-            raise
-        return log
+        return cls(folder, settings, clock=clock, new_id=new_id)
 
     def start_writer(self) -> None:
         """Hand the store to a thread of its own; `append_now` is over from here on."""
@@ -96,9 +94,7 @@ class EventLog:
 
     def close_now(self) -> None:
         """`close` of the inline form."""
-        self._reader.close()
-        self._store.close()
-        self._lock.release()
+        self._opened.close()
 
     async def wait_failed(self) -> None:
         """Never returns; raises if the writer thread died, which must end the process."""
@@ -196,8 +192,12 @@ class EventLog:
 
     def waiting(self, consumer: str, stream: Stream | None = None) -> int:
         """How many events a consumer has not passed, in one stream or all."""
-        state = self._store.state
-        return sum(state.waiting(consumer, one) for one in ([stream] if stream else Stream))
+        spans = [span for one in ([stream] if stream else Stream) for span in self.unread(consumer, one)]
+        return sum(span.last - span.first + 1 for span in spans)
+
+    def unread(self, consumer: str, stream: Stream) -> list[Span]:
+        """What a consumer has not passed in one stream, a span per epoch, in order."""
+        return self._store.state.unread(consumer, stream)
 
     def read(self, stream: Stream, after: Place, *, events_max: int, bytes_max: int) -> list[StoredEvent]:
         """The next events of a stream, of one epoch, in order; at least one if there is any."""
@@ -238,6 +238,7 @@ class EventLog:
         now = self._clock.wall()
         return Append(
             drafts=drafts,
+            keys=[identity_key(draft.source, draft.id) for draft in drafts],
             recorded_time=rfc3339(now),
             recorded_ms=int(now.timestamp() * 1000),
             monotonic_us=int(self._clock.monotonic_s() * 1_000_000),

@@ -1,45 +1,49 @@
 """Remembers each (source, id) pair, so that a retry gets its first answer and a conflict is told.
 
 One table of hashes a day, outliving the events themselves: random ids in one ever-growing index would cost
-three times the speed and many times the flash wear. Tables are counted, not dated, when old ones are dropped:
-a clock that jumps forgets nothing.
+three times the speed and many times the flash wear. UUIDv7 ids are stored in the order of their time, so that
+writing goes to a table's end and looking one up skips every table whose range it is not in. Tables are counted,
+not dated, when old ones are dropped: a clock that jumps forgets nothing.
 """
 
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
 
-from agent.log.records import Place
+from agent.log.bulk import insert_rows
 
 __all__ = ["Identities", "Known", "identity_key"]
 
 LOOKUPS_PER_STATEMENT: Final = 128
 _CREATE: Final = """
-    CREATE TABLE {table} (
-        key BLOB PRIMARY KEY, digest BLOB NOT NULL,
-        stream INTEGER NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL
-    ) WITHOUT ROWID
+    CREATE TABLE {table} (key BLOB PRIMARY KEY, digest BLOB NOT NULL, place INTEGER NOT NULL) WITHOUT ROWID
 """
-_FIND: Final = "SELECT key, digest, stream, epoch, sequence FROM {table} WHERE key IN ({marks})"
-_REMEMBER: Final = "INSERT INTO {table} (key, digest, stream, epoch, sequence) VALUES (?, ?, ?, ?, ?)"
-_TABLE_NAME: Final = re.compile(r"identity_(\d{8})")
+_FIND: Final = "SELECT key, digest, place FROM {table} WHERE key IN ({marks})"
+_RANGE: Final = """
+    SELECT (SELECT min(key) FROM {table} WHERE key >= :from AND key < :to),
+        (SELECT max(key) FROM {table} WHERE key >= :from AND key < :to)
+"""
+_NAMES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'identity_*' ORDER BY rowid"
+_TABLE_NAME: Final = re.compile(r"identity_\d{8}")
+_ANY_ID, _TIMED_ID, _END = b"\0", b"\1", b"\2"
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is remembered of an event: the digest of what its producer said, and where it went."""
-
-    digest: bytes
-    stream: int
-    place: Place
+Known = tuple[bytes, int]
+"""What is remembered of an event: the digest of what its producer said, and the key of its place."""
 
 
 def identity_key(source: str, event_id: str) -> bytes:
-    """The 128-bit key of a (source, id) pair."""
-    return blake2b(f"{source}\0{event_id}".encode(), digest_size=16).digest()
+    """The 128-bit key of a (source, id) pair; of a UUIDv7 it begins with the id's time."""
+    digest = blake2b(f"{source}\0{event_id}".encode(), digest_size=15).digest()
+    if len(event_id) == 36 and event_id[14] == "7":
+        try:
+            return _TIMED_ID + bytes.fromhex(event_id[:8] + event_id[9:13]) + digest[:9]
+        except ValueError:
+            pass  # looks like a UUID, is none
+    return _ANY_ID + digest
 
 
 class Identities:
@@ -47,42 +51,60 @@ class Identities:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'identity_*'")
-        self._tables = sorted(name for (name,) in rows if _TABLE_NAME.fullmatch(name))
+        names = [name for (name,) in connection.execute(_NAMES) if _TABLE_NAME.fullmatch(name)]
+        self._ranges = {name: self._ranges_in(name) for name in names}
+        """The tables, oldest first, each with the lowest and highest key of either kind of id."""
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Known]:
         """Those of `keys` that are known."""
         found: dict[bytes, Known] = {}
-        for start in range(0, len(keys), LOOKUPS_PER_STATEMENT):
-            part = keys[start : start + LOOKUPS_PER_STATEMENT]
-            places = _power_of_two(len(part))
-            padded = [*part, *[part[0]] * (places - len(part))]
-            for table in self._tables:
-                rows = self._connection.execute(_FIND.format(table=table, marks=",".join("?" * places)), padded)
-                for key, digest, stream, epoch, sequence in rows:
-                    found[key] = Known(digest, stream, Place(epoch, sequence))
+        keys = sorted(keys)
+        for table, ranges in self._ranges.items():
+            for lowest, highest in ranges.values():
+                end = bisect_right(keys, highest)
+                for start in range(bisect_left(keys, lowest), end, LOOKUPS_PER_STATEMENT):
+                    self._look_up(table, keys[start : min(start + LOOKUPS_PER_STATEMENT, end)], found)
         return found
 
-    def remember(self, day: str, rows: Iterable[tuple[bytes, Known]]) -> None:
-        """Add new pairs to the table of `day` (YYYYMMDD)."""
+    def remember(self, day: str, keys: Sequence[bytes], known: Mapping[bytes, Known]) -> None:
+        """Add new pairs to the table of `day` (YYYYMMDD); `known` has what is to be remembered of each."""
         table = f"identity_{day}"
-        if table not in self._tables:
+        if table not in self._ranges:
             self._connection.execute(_CREATE.format(table=table))
-            self._tables = sorted([*self._tables, table])
-        self._connection.executemany(
-            _REMEMBER.format(table=table),
-            [(key, known.digest, known.stream, known.place.epoch, known.place.sequence) for key, known in rows],
-        )
+            self._ranges[table] = {}
+        keys = sorted(keys)
+        values: list[bytes | int] = []
+        for key in keys:
+            digest, place = known[key]
+            values += (key, digest, place)
+        insert_rows(self._connection, f"{table} (key, digest, place)", 3, values)
+        first_timed = bisect_left(keys, _TIMED_ID)
+        for kind, part in ((_ANY_ID, keys[:first_timed]), (_TIMED_ID, keys[first_timed:])):
+            if part:
+                lowest, highest = self._ranges[table].get(kind, (part[0], part[-1]))
+                self._ranges[table][kind] = (min(lowest, part[0]), max(highest, part[-1]))
 
     def forget_all_but(self, days: int) -> int:
         """Drop the oldest tables beyond `days`; returns how many went."""
-        old = self._tables[:-days]
+        old = list(self._ranges)[:-days]
         for table in old:
             self._connection.execute(f"DROP TABLE {table}")
-        self._tables = self._tables[-days:]
+            del self._ranges[table]
         return len(old)
 
+    def _look_up(self, table: str, keys: Sequence[bytes], found: dict[bytes, Known]) -> None:
+        """Statement sizes are rounded up to powers of two, so that a few prepared ones serve every batch."""
+        places = 1 << (len(keys) - 1).bit_length()
+        padded = [*keys, *[keys[-1]] * (places - len(keys))]
+        for key, digest, place in self._connection.execute(
+            _FIND.format(table=table, marks=",".join("?" * places)), padded
+        ):
+            found[key] = (digest, place)
 
-def _power_of_two(count: int) -> int:
-    """Statement sizes are rounded up, so that a few prepared statements serve every batch."""
-    return 1 << (count - 1).bit_length()
+    def _ranges_in(self, table: str) -> dict[bytes, tuple[bytes, bytes]]:
+        ranges = {}
+        for kind, end in ((_ANY_ID, _TIMED_ID), (_TIMED_ID, _END)):
+            lowest, highest = self._connection.execute(_RANGE.format(table=table), {"from": kind, "to": end}).fetchone()
+            if lowest is not None:
+                ranges[kind] = (lowest, highest)
+        return ranges

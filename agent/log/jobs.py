@@ -24,9 +24,13 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Store drafts, all or none, with the moment they were submitted; the cursors in `also` move with them."""
+    """Store drafts, all or none, with the moment they were submitted; the cursors in `also` move with them.
+
+    `keys` are the drafts' identity keys, made in the event loop while the writer waits for the disk.
+    """
 
     drafts: Sequence[Draft]
+    keys: Sequence[bytes]
     recorded_time: str
     recorded_ms: int
     monotonic_us: int

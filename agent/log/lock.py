@@ -18,7 +18,7 @@ class StoreLock:
 
     @classmethod
     def take(cls, folder: Path) -> Self:
-        """Lock `folder`, or say who has it.
+        """Make `folder` if need be and lock it, or say who has it.
 
         Raises:
             StoreInUse: with the process id of the owner.
@@ -26,15 +26,19 @@ class StoreLock:
         """
         file = folder / "lock"
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise StorageFailed(f"cannot write {file}: {error.strerror}; check the folder's owner") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
             os.close(descriptor)
             raise StoreInUse(str(folder), int(owner) if owner.isdigit() else None) from None
+        except OSError as error:
+            os.close(descriptor)
+            raise StorageFailed(f"cannot lock {file}: {error.strerror}; use a local disk") from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         return cls(descriptor)

@@ -1,103 +1,107 @@
 """Reads events back over a read-only connection, each one checked against its checksum before it leaves."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.log.records import Place, StoredEvent
-from agent.log.schema import STREAM_NUMBERS, open_reader
-from agent.log.store import row_checksum
+from agent.log.schema import event_table, fault_of, open_reader, row_checksum
 
 __all__ = ["Reader"]
 
 ROWS_PER_STEP: Final = 512
 
-_NEXT_EPOCH: Final = (
-    "SELECT epoch FROM event WHERE stream = ? AND (epoch, sequence) > (?, ?) ORDER BY epoch, sequence LIMIT 1"
-)
-_READ: Final = (
-    "SELECT sequence, id, crc, body FROM event"
-    " WHERE stream = ? AND epoch = ? AND sequence > ? ORDER BY sequence LIMIT ?"
-)
-_ID_AT: Final = "SELECT id FROM event WHERE stream = ? AND epoch = ? AND sequence = ?"
-_IDS: Final = (
-    "SELECT sequence, id FROM event WHERE stream = ? AND epoch = ? AND sequence BETWEEN ? AND ? ORDER BY sequence"
-)
-_FIRST_RECORDED: Final = (
-    "SELECT recorded_ms FROM event WHERE stream = ? AND (epoch, sequence) > (?, ?) ORDER BY epoch, sequence LIMIT 1"
-)
+_READ: Final = "SELECT place, id, crc, body FROM {table} WHERE place > ? ORDER BY place LIMIT ?"
+_ID_AT: Final = "SELECT id FROM {table} WHERE place = ?"
+_IDS: Final = "SELECT place, id FROM {table} WHERE place > ? AND place <= ? ORDER BY place LIMIT ?"
+_FIRST_RECORDED: Final = "SELECT recorded_ms FROM {table} WHERE place > ? ORDER BY place LIMIT 1"
 
 
 class Reader:
-    """A short read at a time; safe to call from any thread."""
+    """A short read at a time; safe to call from any thread.
+
+    Every method raises LogUnreadable where the file is damaged beyond single events, StorageFailed when the disk
+    fails.
+    """
 
     def __init__(self, file: Path) -> None:
-        self._connection = open_reader(file)
+        self._file = file
         self._lock = Lock()
         self.damaged: set[tuple[Stream, Place]] = set()
         """Places whose stored bytes no longer match their checksum; they are never handed out."""
+        try:
+            self._connection = open_reader(file)
+        except sqlite3.Error as error:
+            raise fault_of(file, error) from error
 
     def close(self) -> None:
+        """Let go of the file; waits for a read in another thread."""
         with self._lock:
             self._connection.close()
 
     def read(self, stream: Stream, after: Place, *, events_max: int, bytes_max: int) -> list[StoredEvent]:
         """The next events of one stream, all of one epoch; at least one if there is any, then within the limits."""
-        with self._lock:
-            number = STREAM_NUMBERS[stream]
-            found: list[StoredEvent] = []
-            while not found:
-                row = self._connection.execute(_NEXT_EPOCH, (number, after.epoch, after.sequence)).fetchone()
-                if row is None:
-                    break
-                last = after.sequence if row[0] == after.epoch else 0
-                after = self._read_epoch(stream, Place(row[0], last), events_max, bytes_max, found)
-            return found
+        found: list[StoredEvent] = []
+        try:
+            self._collect(found, stream, after, events_max, bytes_max)
+        except LogUnreadable:
+            if not found:  # what stands before the damage goes out first
+                raise
+        return found
 
     def id_at(self, stream: Stream, place: Place) -> str | None:
         """The event id at a place, or None when no such row is (any longer) there."""
-        with self._lock:
-            row = self._connection.execute(_ID_AT, (STREAM_NUMBERS[stream], place.epoch, place.sequence)).fetchone()
-        return row[0] if row else None
+        with self._rows(stream, _ID_AT, (place.key,)) as rows:
+            return next((event_id.decode(errors="replace") for (event_id,) in rows), None)
 
     def ids(self, stream: Stream, after: Place, upto: Place) -> Iterator[tuple[int, str]]:
         """Sequence and id of one epoch's events after a place up to another, read in short steps."""
-        sequence = after.sequence if after.epoch == upto.epoch else 0
-        while sequence < upto.sequence:
-            until = min(sequence + ROWS_PER_STEP, upto.sequence)
-            with self._lock:
-                rows = self._connection.execute(
-                    _IDS, (STREAM_NUMBERS[stream], upto.epoch, sequence + 1, until)
-                ).fetchall()
-            yield from rows
-            sequence = until
+        last = max(after, Place(upto.epoch, 0)).key
+        while True:
+            with self._rows(stream, _IDS, (last, upto.key, ROWS_PER_STEP)) as rows:
+                step = rows.fetchall()
+            if not step:
+                return
+            for last, event_id in step:
+                yield Place.of_key(last).sequence, event_id.decode(errors="replace")
 
     def first_recorded_ms(self, stream: Stream, after: Place) -> int | None:
         """When the first event after a place was recorded, in milliseconds of the wall clock."""
-        with self._lock:
-            row = self._connection.execute(
-                _FIRST_RECORDED, (STREAM_NUMBERS[stream], after.epoch, after.sequence)
-            ).fetchone()
-        return row[0] if row else None
+        with self._rows(stream, _FIRST_RECORDED, (after.key,)) as rows:
+            return next((recorded_ms for (recorded_ms,) in rows), None)
 
-    def _read_epoch(
-        self, stream: Stream, after: Place, events_max: int, bytes_max: int, found: list[StoredEvent]
-    ) -> Place:
-        size = 0
-        rows: sqlite3.Cursor = self._connection.execute(
-            _READ, (STREAM_NUMBERS[stream], after.epoch, after.sequence, events_max)
-        )
-        for sequence, event_id, crc, body in rows:
-            after = Place(after.epoch, sequence)
-            if row_checksum(STREAM_NUMBERS[stream], after, body) != crc:
-                self.damaged.add((stream, after))
-                continue
-            size += len(body)
-            if found and size > bytes_max:
-                break
-            found.append(StoredEvent(after, event_id, body))
-        rows.close()
-        return after
+    def _collect(self, found: list[StoredEvent], stream: Stream, after: Place, events_max: int, bytes_max: int) -> None:
+        seen, last = events_max, after.key
+        while not found and seen == events_max:  # again only when all of these were damaged
+            seen = size = 0
+            with self._rows(stream, _READ, (last, events_max)) as rows:
+                for last, event_id, crc, body in rows:
+                    seen += 1
+                    place = Place.of_key(last)
+                    if not _intact(last, event_id, crc, body):
+                        self.damaged.add((stream, place))
+                        continue
+                    size += len(body)
+                    if found and (size > bytes_max or place.epoch != found[0].place.epoch):
+                        break
+                    found.append(StoredEvent(place, event_id.decode(), body))
+
+    @contextmanager
+    def _rows(self, stream: Stream, statement: str, values: Sequence[int]) -> Iterator[sqlite3.Cursor]:
+        try:
+            with self._lock:
+                rows = self._connection.execute(statement.format(table=event_table(stream)), values)
+                with closing(rows):
+                    yield rows
+        except sqlite3.Error as error:
+            raise fault_of(self._file, error) from error
+
+
+def _intact(place_key: int, event_id: object, crc: object, body: object) -> bool:
+    """Whether a row is what was written; damage may have changed the columns' types too."""
+    return isinstance(event_id, bytes) and isinstance(body, bytes) and row_checksum(place_key, event_id, body) == crc

@@ -1,26 +1,45 @@
 """What goes into and comes out of the log, as plain values."""
 
-from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
 
 from agent.event_types import Stream
 
-__all__ = ["START", "Appended", "Place", "StoredEvent"]
+__all__ = ["START", "Appended", "Place", "Span", "StoredEvent"]
+
+SEQUENCE_BITS: Final = 40
+SEQUENCE_MASK: Final = (1 << SEQUENCE_BITS) - 1
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(NamedTuple):
     """A point in one stream: the epoch's number in this file (1, 2, …) and the sequence within it (1, 2, …)."""
 
     epoch: int
     sequence: int
 
+    @property
+    def key(self) -> int:
+        """The place as one integer that sorts the same way; rows are stored under it."""
+        return self.epoch << SEQUENCE_BITS | self.sequence
 
-START = Place(0, 0)
+    @classmethod
+    def of_key(cls, key: int) -> Self:
+        """The place of a stored row."""
+        return cls(key >> SEQUENCE_BITS, key & SEQUENCE_MASK)
+
+
+START: Final = Place(0, 0)
 """Before the first event of any stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Span(NamedTuple):
+    """A run of one stream's events within one epoch, by first and last sequence."""
+
+    epoch: int
+    first: int
+    last: int
+
+
+class Appended(NamedTuple):
     """The answer for one event: where it is. `duplicate` tells that it was there already, unchanged."""
 
     id: str
@@ -30,8 +49,7 @@ class Appended:
     duplicate: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(NamedTuple):
     """One event read back; `body` is the whole CloudEvent, checksum verified."""
 
     place: Place

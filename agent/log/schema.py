@@ -1,117 +1,145 @@
-"""The tables of events.sqlite, and how a connection to them is opened.
+"""The tables of events.sqlite, how a connection to them is opened, and what SQLite's errors mean.
 
-One read-write connection exists at a time (SQLite before 3.51.3 can reset a WAL under two); everything else
-opens `mode=ro`. `PRAGMA user_version` is the format's version.
+One table per stream, whose key is epoch and sequence: appending always writes at a table's end, and reading on
+from a cursor is a walk from there. The view `event` shows all streams to people. One read-write connection exists
+at a time (SQLite before 3.51.3 can reset a WAL under two); everything else opens `mode=ro`. `PRAGMA user_version`
+is the format's version.
 """
 
 import sqlite3
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
-from agent.errors import LogUnreadable, StorageFailed
+from agent.errors import EnvironmentFault, LogUnreadable, StorageFailed, StorageFull
 from agent.event_types import Stream
+from agent.log.records import SEQUENCE_BITS, SEQUENCE_MASK
 
-__all__ = ["FORMAT", "STREAM_NUMBERS", "open_reader", "open_writer"]
+__all__ = ["FORMAT", "PAGE_BYTES", "event_table", "fault_of", "open_reader", "open_writer", "row_checksum"]
 
 FORMAT: Final = 1
 PAGE_BYTES: Final = 4_096
 BUSY_TIMEOUT_MS: Final = 5_000
 WAL_BYTES_KEPT: Final = 16 * 1_048_576
+_LARGEST_PRIME_BELOW_2_32: Final = 4_294_967_291
 
-STREAM_NUMBERS: Final = {stream: number for number, stream in enumerate(Stream, start=1)}
-"""How streams are stored. Append to the enum only: the numbers are on disks."""
-
-_TABLES: Final = """
-CREATE TABLE stream (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE epoch (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, reason TEXT NOT NULL, started_ms INTEGER NOT NULL
-);
-CREATE TABLE boot (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
-CREATE TABLE event (
-    position     INTEGER PRIMARY KEY,
-    stream       INTEGER NOT NULL,
-    epoch        INTEGER NOT NULL,
-    sequence     INTEGER NOT NULL,
-    source       TEXT NOT NULL,
-    id           TEXT NOT NULL,
-    type         TEXT NOT NULL,
-    time         TEXT NOT NULL,
-    recorded_ms  INTEGER NOT NULL,
-    boot         INTEGER NOT NULL,
-    monotonic_us INTEGER NOT NULL,
-    clock_synced INTEGER NOT NULL,
-    crc          INTEGER NOT NULL,
-    body         BLOB NOT NULL
-);
-CREATE UNIQUE INDEX event_order ON event (stream, epoch, sequence);
-CREATE TABLE head (
-    stream INTEGER NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (stream, epoch)
-) WITHOUT ROWID;
-CREATE TABLE cursor (
-    consumer TEXT NOT NULL, stream INTEGER NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL,
-    PRIMARY KEY (consumer, stream)
-) WITHOUT ROWID;
+_TABLES: Final = (
+    """
+    CREATE TABLE epoch (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, reason TEXT NOT NULL, started_ms INTEGER NOT NULL
+    )
+    """,
+    "CREATE TABLE boot (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE)",
+    """
+    CREATE TABLE cursor (
+        consumer TEXT NOT NULL, stream TEXT NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL,
+        PRIMARY KEY (consumer, stream)
+    ) WITHOUT ROWID
+    """,
+)
+_EVENT_TABLE: Final = """
+    CREATE TABLE {table} (
+        place INTEGER PRIMARY KEY, id TEXT NOT NULL, recorded_ms INTEGER NOT NULL, boot INTEGER NOT NULL,
+        monotonic_us INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
+    )
+"""
+_VIEW_PART: Final = """
+    SELECT '{stream}' AS stream, place >> {bits} AS epoch, place & {mask} AS sequence, id,
+        CAST(body AS TEXT) ->> '$.type' AS type, CAST(body AS TEXT) ->> '$.time' AS time,
+        CAST(body AS TEXT) ->> '$.source' AS source, recorded_ms, boot, monotonic_us, CAST(body AS TEXT) AS body
+    FROM {table}
 """
 
 
+def event_table(stream: Stream) -> str:
+    """The table that holds a stream's events."""
+    return f"event_{stream}"
+
+
+def row_checksum(place_key: int, event_id: bytes, body: bytes) -> int:
+    """CRC-32 over an event's body, its id and its place."""
+    return crc32(body, crc32(event_id, place_key % _LARGEST_PRIME_BELOW_2_32))
+
+
+def fault_of(file: Path, error: sqlite3.Error) -> EnvironmentFault:
+    """What an error of SQLite means to a caller: the file is damaged, the disk is full, or it failed."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return LogUnreadable(f"{file} is damaged: {error}; move it aside to start a new log, and keep it")
+    if name == "SQLITE_FULL":
+        return StorageFull(f"{file}: the disk or the log's size limit is reached; nothing was stored")
+    return StorageFailed(f"{file}: {error}; check the folder's owner and the disk")
+
+
 def open_writer(file: Path, *, size_bytes_max: int) -> sqlite3.Connection:
-    """The one read-write connection: WAL, every commit fsynced, created with its tables when the file is new.
+    """The one read-write connection: WAL, every commit fsynced, with all tables.
 
     Raises:
-        LogUnreadable: for a damaged file or one of a newer version.
+        LogUnreadable: for a damaged file, one of a newer version, or one that is no log.
+        StorageFull: when a new file's tables found no room.
         StorageFailed: when the folder cannot be written.
     """
     try:
         connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=256)
-    except sqlite3.OperationalError as error:
-        raise StorageFailed(f"cannot open {file}: {error}; check the folder's owner and the disk") from error
+    except sqlite3.Error as error:
+        raise fault_of(file, error) from error
     try:
         _prepare(connection, file, size_bytes_max)
-    except sqlite3.DatabaseError as error:
+    except sqlite3.Error as error:
         connection.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise StorageFailed(f"cannot open {file}: {error}; check the folder's owner and the disk") from error
-        raise LogUnreadable(f"{file} is damaged: {error}; move it aside to start a new log, and keep it") from error
-    except LogUnreadable:
+        raise fault_of(file, error) from error
+    except EnvironmentFault:
         connection.close()
         raise
     return connection
 
 
 def open_reader(file: Path) -> sqlite3.Connection:
-    """A connection that can only read; short reads do not hold up the writer."""
+    """A connection that can only read; texts come as bytes, for a damaged one may not be UTF-8."""
     address = f"{file.absolute().as_uri()}?mode=ro"
     connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    connection.text_factory = bytes
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     return connection
 
 
 def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if version > FORMAT:
         raise LogUnreadable(
             f"{file} has format {version}, this version reads up to {FORMAT}: start the newer version that wrote it"
         )
-    if version == 0:
+    if version != FORMAT and (version or tables):
+        raise LogUnreadable(f"{file} is no event log: move it aside to start a new log, and keep it")
+    if not tables:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StorageFailed(f"{file}: this file system cannot hold a write-ahead log; use a local disk")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
     connection.execute(f"PRAGMA max_page_count = {size_bytes_max // PAGE_BYTES}")
-    if version == 0:
-        _create(connection)
+    _create(connection, tables)
 
 
-def _create(connection: sqlite3.Connection) -> None:
-    """All tables in one transaction: a kill in between leaves an empty file that is created again."""
+def _create(connection: sqlite3.Connection, existing: set[str]) -> None:
+    """What is missing, in one transaction: a kill in between leaves the file as it was."""
     connection.execute("BEGIN IMMEDIATE")
-    for statement in _TABLES.split(";\n"):
-        if statement.strip():
-            connection.execute(statement)
-    connection.executemany(
-        "INSERT INTO stream (number, name) VALUES (?, ?)", [(number, name) for name, number in STREAM_NUMBERS.items()]
-    )
-    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    missing = [stream for stream in Stream if event_table(stream) not in existing]
+    for statement in () if existing else _TABLES:
+        connection.execute(statement)
+    for stream in missing:
+        connection.execute(_EVENT_TABLE.format(table=event_table(stream)))
+    if missing:
+        parts = [
+            _VIEW_PART.format(stream=stream, table=event_table(stream), bits=SEQUENCE_BITS, mask=SEQUENCE_MASK)
+            for stream in Stream
+        ]
+        connection.execute("DROP VIEW IF EXISTS event")
+        connection.execute("CREATE VIEW event AS" + " UNION ALL".join(parts))
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute("DELETE FROM boot WHERE FALSE")  # refuses a read-only file now, and needs no room on a full disk
     connection.execute("COMMIT")

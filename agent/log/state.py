@@ -3,20 +3,24 @@
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from agent.event_types import Stream
-from agent.log.records import START, Place
-from agent.log.schema import STREAM_NUMBERS
+from agent.log.records import START, Place, Span
+from agent.log.schema import event_table
 
-__all__ = ["LogState"]
+__all__ = ["LogState", "load_heads"]
 
-_STREAMS = {number: stream for stream, number in STREAM_NUMBERS.items()}
+_LAST_BEFORE: Final = "SELECT max(place) FROM {table} WHERE place < ?"
 
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """One durable moment of the log; a new one replaces it with each commit."""
+    """One durable moment of the log; a new one replaces it with each commit.
+
+    Heads hold the last sequence of each stream and epoch that still has rows. The newest row of a stream is never
+    deleted, so that its sequence is not given twice.
+    """
 
     epochs: Mapping[int, str]
     heads: Mapping[tuple[Stream, int], int]
@@ -27,12 +31,9 @@ class LogState:
         """Read it from the file; the cost does not depend on how many events there are."""
         return cls(
             epochs=dict(connection.execute("SELECT number, id FROM epoch")),
-            heads={
-                (_STREAMS[stream], epoch): sequence
-                for stream, epoch, sequence in connection.execute("SELECT stream, epoch, sequence FROM head")
-            },
+            heads=load_heads(connection),
             cursors={
-                (consumer, _STREAMS[stream]): Place(epoch, sequence)
+                (consumer, Stream(stream)): Place(epoch, sequence)
                 for consumer, stream, epoch, sequence in connection.execute(
                     "SELECT consumer, stream, epoch, sequence FROM cursor"
                 )
@@ -49,13 +50,26 @@ class LogState:
         return max((Place(epoch, last) for (of, epoch), last in self.heads.items() if of is stream), default=START)
 
     def cursor(self, consumer: str, stream: Stream) -> Place:
+        """How far a consumer has come."""
         return self.cursors.get((consumer, stream), START)
 
-    def waiting(self, consumer: str, stream: Stream) -> int:
-        """How many events of a stream a consumer has not passed yet."""
+    def unread(self, consumer: str, stream: Stream) -> list[Span]:
+        """What a consumer has not passed yet, one span per epoch, in order."""
         at = self.cursor(consumer, stream)
-        return sum(
-            last - (at.sequence if epoch == at.epoch else 0)
+        spans = (
+            Span(epoch, at.sequence + 1 if epoch == at.epoch else 1, last)
             for (of, epoch), last in self.heads.items()
             if of is stream and epoch >= at.epoch
         )
+        return sorted(span for span in spans if span.first <= span.last)
+
+
+def load_heads(connection: sqlite3.Connection) -> dict[tuple[Stream, int], int]:
+    """The last sequence of each stream and epoch that has rows."""
+    heads = {}
+    for stream in Stream:
+        before = 1 << 62
+        while key := connection.execute(_LAST_BEFORE.format(table=event_table(stream)), (before,)).fetchone()[0]:
+            epoch, heads[stream, epoch] = Place.of_key(key)
+            before = Place(epoch, 0).key
+    return heads

@@ -5,10 +5,10 @@ to slow down.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from threading import Condition, Thread
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 from agent.errors import IntakeFull, StorageFailed, StoreforwardError
 from agent.log.jobs import Append, Job
@@ -25,7 +25,7 @@ class _Waiting:
 
 
 class Writer:
-    """Owns the store on a thread of its own. `submit` is called in the event loop, and answers arrive there."""
+    """Owns the store on a thread of its own. All methods belong to the event loop, and answers arrive there."""
 
     def __init__(
         self,
@@ -40,10 +40,11 @@ class Writer:
         self._commit_events_max = commit_events_max
         self._committed = committed
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[_Waiting] = deque()
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        """None ends the thread."""
         self._queued_events = 0
-        self._ready = Condition()
-        self._closing = False
+        self._closed = ""
+        """Why nothing more is taken; empty while open."""
         self.failure: asyncio.Future[None] = self._loop.create_future()
         """Fails when the thread died of a bug; the process should end then."""
         self._thread = Thread(target=self._run, name="log-writer", daemon=True)
@@ -51,6 +52,7 @@ class Writer:
 
     @property
     def queued_events(self) -> int:
+        """Events submitted and not yet answered."""
         return self._queued_events
 
     def submit(self, job: Job) -> asyncio.Future[Answer]:
@@ -60,51 +62,54 @@ class Writer:
             IntakeFull: when too many events wait already.
             StorageFailed: when the log is closed.
         """
+        if self._closed:
+            raise StorageFailed(self._closed)
         events = len(job.drafts) if isinstance(job, Append) else 0
-        if events and self._queued_events + events > self._queue_events_max:
+        if events and self._queued_events and self._queued_events + events > self._queue_events_max:
             raise IntakeFull(f"{self._queued_events:,} events wait for the disk; send again in a moment")
         done: asyncio.Future[Answer] = self._loop.create_future()
-        with self._ready:
-            if self._closing:
-                raise StorageFailed("the log is closed")
-            self._queue.append(_Waiting(job, events, done))
-            self._queued_events += events
-            self._ready.notify()
+        self._queued_events += events
+        self._queue.put(_Waiting(job, events, done))
         return done
 
     async def close(self) -> None:
         """Commit what was submitted, then end the thread."""
-        with self._ready:
-            self._closing = True
-            self._ready.notify()
-        await asyncio.to_thread(self._thread.join)
-        await asyncio.sleep(0)  # answers of the last commit are delivered by callbacks queued before this
+        self._closed = self._closed or "the log is closed"
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)  # the last answers were handed to the loop before this returns
         self.failure.cancel()
 
     def _run(self) -> None:
+        group: list[_Waiting] = []
         try:
-            while group := self._next_group():
+            for group in self._groups():
                 answers = self._store.commit([waiting.job for waiting in group])
                 self._loop.call_soon_threadsafe(self._deliver, group, answers)
         except BaseException as error:  # noqa: BLE001 - the thread's edge: the event loop ends the process
-            self._loop.call_soon_threadsafe(self._fail, error)
+            self._loop.call_soon_threadsafe(self._fail, error, group)
 
-    def _next_group(self) -> list[_Waiting]:
-        with self._ready:
-            while not self._queue and not self._closing:
-                self._ready.wait()
+    def _groups(self) -> Iterator[list[_Waiting]]:
+        """What waits, in portions of one commit; at least one job each, however large."""
+        waiting = self._queue.get()
+        while waiting is not None:
             group: list[_Waiting] = []
-            events = 0
-            while self._queue and (not group or events + self._queue[0].events <= self._commit_events_max):
-                waiting = self._queue.popleft()
-                events += waiting.events
+            room = self._commit_events_max
+            while waiting is not None and (not group or waiting.events <= room):
                 group.append(waiting)
-            self._queued_events -= events
-            return group
+                room -= waiting.events
+                try:
+                    waiting = self._queue.get_nowait()
+                except Empty:
+                    yield group
+                    waiting = self._queue.get()
+                    break
+            else:
+                yield group
 
     def _deliver(self, group: list[_Waiting], answers: list[Answer]) -> None:
         for waiting, answer in zip(group, answers, strict=True):
-            if waiting.done.cancelled():
+            self._queued_events -= waiting.events
+            if waiting.done.done():  # its caller gave up
                 continue
             if isinstance(answer, StoreforwardError):
                 waiting.done.set_exception(answer)
@@ -112,6 +117,12 @@ class Writer:
                 waiting.done.set_result(answer)
         self._committed([(waiting.job, answer) for waiting, answer in zip(group, answers, strict=True)])
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException, group: list[_Waiting]) -> None:
+        """The thread is gone: nobody may wait for it."""
+        self._closed = f"the log's writer failed: {error!r}"
+        while not self._queue.empty():
+            if waiting := self._queue.get_nowait():
+                group.append(waiting)
+        self._deliver(group, [StorageFailed(self._closed) for _ in group])
         if not self.failure.done():
             self.failure.set_exception(error)
