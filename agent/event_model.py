@@ -40,6 +40,11 @@ class EventType:
     stream: Stream
     model: type[EventData]
 
+    @property
+    def is_audit(self) -> bool:
+        """Whether only the agent itself may make such events: the cloud takes its word for them."""
+        return self.name.startswith("audit.")
+
 
 _Model = TypeVar("_Model", bound=type[EventData])
 _registry: dict[str, EventType] = {}

@@ -264,6 +264,8 @@ def _row_of(name: Any, refuse: _Refuse) -> EventType | None:
     if row is None:
         shown = repr(name[:80]) if isinstance(name, str) else "not a text"
         refuse("type", f"unknown event type {shown}", _near(name, EVENT_TYPES))
+    elif row.is_audit:
+        refuse("type", "an audit event from a producer", "a type that is not the agent's own word to the cloud")
     return row
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -113,22 +114,22 @@ def measure_batches(new_id: Callable[[], str], events: int) -> dict[str, object]
     return row("append_batch", ours_s, "events/s", bare_s, ratio, note)
 
 
-async def measure_lonely(new_id: Callable[[], str]) -> dict[str, object]:
+async def measure_lonely() -> dict[str, object]:
     """Single appends and single bare commits in turn, so that both meet the same disk."""
+    started_ms = count(int(time.time() * 1000))  # each id a millisecond later, as lonely events are
+    new_id = IdFactory(lambda: datetime.fromtimestamp(next(started_ms) / 1000, UTC), Random(1))
+    drafts = make_drafts(LONELY * PAIRS, new_id)
     with TemporaryDirectory() as text:
         folder = Path(text)
         log = EventLog.open(folder, LogSettings(), clock=SystemClock(), new_id=new_id)
         connection = bare(folder)
         ours, ceiling = [], []
-        for number in range(LONELY * PAIRS):
-            drafts = make_drafts(1, new_id)
+        for draft, numbered in zip(drafts, enumerate(bodies_of(drafts)), strict=True):
             started = time.perf_counter()
-            await log.append(drafts)
+            await log.append([draft])
             appended = time.perf_counter()
-            rows = [(number, bodies_of(drafts)[0])]
-            began = time.perf_counter()
-            commit_bare(connection, rows)
-            ceiling.append((time.perf_counter() - began) * 1000)
+            commit_bare(connection, [numbered])
+            ceiling.append((time.perf_counter() - appended) * 1000)
             ours.append((appended - started) * 1000)
         connection.close()
         await log.close()
@@ -146,7 +147,7 @@ def main() -> None:
     events = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS
     new_id = IdFactory(lambda: datetime.now(UTC), Random(1))
     print(json.dumps(measure_batches(new_id, events)))
-    print(json.dumps(asyncio.run(measure_lonely(new_id))))
+    print(json.dumps(asyncio.run(measure_lonely())))
 
 
 if __name__ == "__main__":

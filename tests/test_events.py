@@ -58,12 +58,13 @@ def closed(draft: Draft) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", sorted(EVENT_TYPES))
 def test_every_type_round_trips(name: str) -> None:
-    (draft,) = decode({"type": name, "data": EXAMPLES[name]})
     row = EVENT_TYPES[name]
+    draft = decoder().make(row.model.model_validate(EXAMPLES[name]), "till-3")
     assert (draft.type, draft.stream) == (name, row.stream)
     data = closed(draft)["data"]
     assert row.model.model_validate(data) == draft.data
-    assert decode({"type": name, "data": data})[0].digest == draft.digest
+    if not row.is_audit:
+        assert decode({"type": name, "data": data})[0].digest == draft.digest
 
 
 def test_a_closed_event_is_a_cloudevent_with_all_our_attributes() -> None:
@@ -324,7 +325,7 @@ def test_any_json_is_decoded_or_refused(value: object) -> None:
         assert 1 <= len(refused.problems) <= 20  # noqa: PT017 - either answer is right
 
 
-@given(st.sampled_from(sorted(EVENT_TYPES)), st.data())
+@given(st.sampled_from(sorted(name for name, row in EVENT_TYPES.items() if not row.is_audit)), st.data())
 def test_any_broken_field_is_refused_within_its_event(name: str, data: st.DataObject) -> None:
     field = data.draw(st.sampled_from(sorted(EXAMPLES[name])))
     value = data.draw(json_values)
@@ -348,3 +349,10 @@ def test_the_vocabulary_needs_neither_storage_nor_network() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
     assert answer.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", [name for name, row in EVENT_TYPES.items() if row.is_audit])
+def test_a_producer_cannot_speak_for_the_agent(name: str) -> None:
+    event = {"type": name, "data": EXAMPLES[name]}
+    with pytest.raises(EventRefused, match="audit event from a producer"):
+        decoder().decode(json.dumps(event).encode(), "till-1")

@@ -5,7 +5,7 @@ time and for tools that work on a stopped agent's folder.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -262,7 +262,9 @@ class EventLog:
         self._committed([(job, answer)])
         return answer
 
-    def _committed(self, done: list[tuple[Job, Answer]]) -> None:
+    def _committed(self, done: Iterable[tuple[Job, Answer]]) -> None:
+        if not self._commit_listeners:
+            return
         new: list[Draft] = []
         for job, answer in done:
             if isinstance(job, Append) and isinstance(answer, list):

@@ -1,8 +1,7 @@
 """What the writer can be asked to do; jobs that wait together share one transaction and one fsync."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from agent.event_types import Stream
 from agent.events import Draft
@@ -13,8 +12,7 @@ __all__ = ["Advance", "Append", "EpochReason", "Job", "Prune", "StartEpoch"]
 EpochReason = Literal["created", "restored", "behind_ledger"]
 
 
-@dataclass(frozen=True, slots=True)
-class Advance:
+class Advance(NamedTuple):
     """Set a consumer's cursor in one stream."""
 
     consumer: str
@@ -22,8 +20,7 @@ class Advance:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """Store drafts, all or none, with the moment they were submitted; the cursors in `also` move with them.
 
     `keys` are the drafts' identity keys, made in the event loop while the writer waits for the disk.
@@ -38,8 +35,7 @@ class Append:
     also: Sequence[Advance] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StartEpoch:
+class StartEpoch(NamedTuple):
     """Begin a new epoch: every stream's next sequence is 1."""
 
     id: str
@@ -47,9 +43,8 @@ class StartEpoch:
     started_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Prune:
-    """Delete up to `rows_max` events a stream that all cursors passed and that were recorded before `before_ms`."""
+class Prune(NamedTuple):
+    """Look at up to `rows_max` events a stream; delete those that all cursors passed, recorded before `before_ms`."""
 
     before_ms: int
     dedupe_days: int

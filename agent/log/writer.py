@@ -5,10 +5,10 @@ to slow down.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import NamedTuple
 
 from agent.errors import IntakeFull, StorageFailed, StoreforwardError
 from agent.log.jobs import Append, Job
@@ -17,8 +17,7 @@ from agent.log.store import Answer, Store
 __all__ = ["Writer"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     job: Job
     events: int
     done: asyncio.Future[Answer]
@@ -33,7 +32,7 @@ class Writer:
         *,
         queue_events_max: int,
         commit_events_max: int,
-        committed: Callable[[list[tuple[Job, Answer]]], None],
+        committed: Callable[[Iterable[tuple[Job, Answer]]], None],
     ) -> None:
         self._store = store
         self._queue_events_max = queue_events_max
@@ -115,7 +114,7 @@ class Writer:
                 waiting.done.set_exception(answer)
             else:
                 waiting.done.set_result(answer)
-        self._committed([(waiting.job, answer) for waiting, answer in zip(group, answers, strict=True)])
+        self._committed(zip((waiting.job for waiting in group), answers, strict=True))
 
     def _fail(self, error: BaseException, group: list[_Waiting]) -> None:
         """The thread is gone: nobody may wait for it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.event_types import Stream
+from agent.event_types import EVENT_TYPES, Stream
 from tests.api.api_world import CheckedClient, World, open_world, scan
 from tests.examples import EXAMPLES, PAN
 
@@ -27,7 +27,11 @@ async def test_one_event_is_answered_with_its_place(world: World, till: CheckedC
 
 
 async def test_a_list_is_answered_in_its_order_over_all_streams(world: World, till: CheckedClient) -> None:
-    events = [{"type": name, "id": f"e-{name}", "data": data} for name, data in EXAMPLES.items()]
+    events = [
+        {"type": name, "id": f"e-{name}", "data": data}
+        for name, data in EXAMPLES.items()
+        if not EVENT_TYPES[name].is_audit
+    ]
     reply = await till.post("/v1/events", events)
     assert reply.status == 201
     assert [answer["id"] for answer in reply.json["events"]] == [event["id"] for event in events]
