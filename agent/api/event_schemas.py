@@ -50,12 +50,11 @@ def event_type_list() -> EventTypeList:
 
 
 def event_data_schemas() -> _Schema:
-    """Components by name: the `data` of every event type, and the event forms that hold one."""
-    _, definitions = models_json_schema(
-        [(row.model, "validation") for row in EVENT_TYPES.values()], ref_template=REF_TEMPLATE
-    )
-    data = [{"$ref": REF_TEMPLATE.format(model=row.model.__name__)} for row in EVENT_TYPES.values()]
-    names = sorted(EVENT_TYPES)
+    """Components by name: the `data` of every event type that producers may send, and the forms that hold one."""
+    rows = [row for row in EVENT_TYPES.values() if not row.is_audit]
+    _, definitions = models_json_schema([(row.model, "validation") for row in rows], ref_template=REF_TEMPLATE)
+    data = [{"$ref": REF_TEMPLATE.format(model=row.model.__name__)} for row in rows]
+    names = sorted(row.name for row in rows)
     shared: Mapping[str, _Schema] = {
         "id": {
             "type": "string",

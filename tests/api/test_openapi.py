@@ -57,12 +57,12 @@ def _event_validator(document: Any) -> Draft202012Validator:  # Any: JSON
 
 
 @pytest.mark.parametrize("name", EVENT_TYPES)
-async def test_the_documented_schema_takes_every_event_type(world: World, name: str) -> None:
+async def test_the_documented_schema_takes_what_a_producer_may_send(world: World, name: str) -> None:
     validator = _event_validator(world.document)
     short = {"type": name, "data": as_strings(name)}
     full = {**short, "specversion": "1.0", "id": "e", "source": "/s/d/p", "type": f"dev.storeforward.{name}"}
     for event in (short, full, [short, full]):
-        validator.validate(event)
+        assert validator.is_valid(event) is not EVENT_TYPES[name].is_audit
 
 
 @pytest.mark.parametrize(
