@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from agent.link.dial import Endpoint, dial
 from agent.link.errors import BrokerRefused, BrokerUnreachable, ConnectionLost, SubscriptionRefused
 from agent.link.reasons import reason_name
+from agent.log_lines import log_event
 
 __all__ = ["Login", "Message", "MqttConnection", "PubAck", "ServerLimits", "Will", "packet_overhead_bytes"]
 
@@ -290,7 +291,8 @@ class MqttConnection:
         try:
             topic = message.topic
         except UnicodeDecodeError:
-            _log.warning("a message from %s has a topic that is not UTF-8: ignored", self.endpoint)
+            text = f"a message from {self.endpoint} has a topic that is not UTF-8: ignored"
+            log_event(_log, logging.WARNING, "link.message_ignored", text)
             return
         self._waiting.append(Message(topic, bytes(message.payload), message.retain))
         self._arrived.set()

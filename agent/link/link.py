@@ -25,6 +25,7 @@ from agent.link.receipts import DayAnswer, Receipts
 from agent.link.session import BATCH_CONTENT_TYPE, LedgerWord, Parts, Session
 from agent.link.status import LinkState, LinkStatus
 from agent.log import CLOUD, EventLog
+from agent.log_lines import log_event
 from agent.settings import LinkSettings
 from agent.topics import Channel, DeviceName
 
@@ -191,7 +192,8 @@ class Link:
 
     def _become(self, state: LinkState, reason: str) -> None:
         if (state, reason) != (self._state, self._reason):
-            _log.info("link %s: %s", state, reason or f"{self._settings.host}:{self._settings.port}")
+            broker = f"{self._settings.host}:{self._settings.port}"
+            log_event(_log, logging.INFO, "link.state", f"link {state}: {reason or broker}", state=state, broker=broker)
         if state is not self._state:
             self._since = self._clock.wall()
         self._state, self._reason = state, reason
@@ -205,7 +207,8 @@ class Link:
             try:
                 await self._store_cursors()
             except EnvironmentFault as fault:
-                _log.warning("delivered, but the log cannot note it yet: %s", fault)
+                message = f"delivered, but the log cannot note it yet: {fault}"
+                log_event(_log, logging.WARNING, "link.cursor_failed", message)
                 self._moved.set()
                 await asyncio.sleep(CURSOR_RETRY_S)
             await asyncio.sleep(CURSOR_INTERVAL_S)

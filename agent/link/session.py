@@ -17,6 +17,7 @@ from agent.link.outbox import Outbox
 from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, reason_name
 from agent.link.receipts import Gap, Receipts, Rewind, StartEpoch, compare, parse_receipts
 from agent.log import EventLog, Place
+from agent.log_lines import log_event
 from agent.settings import LinkSettings
 from agent.topics import Channel, DeviceName
 
@@ -103,14 +104,14 @@ class Session:
             match action:
                 case StartEpoch():
                     epoch = await self._parts.log.start_epoch("behind_ledger")
-                    _log.warning("this log went back in time: %s; new epoch %s", action.reason, epoch)
+                    _warn("link.behind_ledger", f"this log went back in time: {action.reason}; new epoch {epoch}")
                     self._publish_state(self._state.online())
                 case Rewind():
-                    _log.warning("the broker lost what it acknowledged: %s; sending again", action.reason)
+                    _warn("link.rewind", f"the broker lost what it acknowledged: {action.reason}; sending again")
                     self._parts.outbox.rewind(action.stream, action.place, self._parts.clock.monotonic_s())
                     self._parts.moved.set()
                 case Gap():
-                    _log.error("%s", action)
+                    log_event(_log, logging.ERROR, "link.gap", str(action))
 
     async def _receipts_on_connect(self) -> Receipts | None:
         """The newest receipts within `receipt_wait_s`; what lags behind our cursors gets that long to catch up."""
@@ -132,7 +133,7 @@ class Session:
         except TimeoutError:
             pass
         except SubscriptionRefused as refused:
-            _log.warning("%s: the ledger's receipts will not be heard", refused)
+            _warn("link.no_receipts", f"{refused}: the ledger's receipts will not be heard")
         return receipts
 
     def _receipts_in(self, event: PubAck | Message) -> Receipts | None:
@@ -144,7 +145,7 @@ class Session:
         try:
             receipts = parse_receipts(event.payload)
         except ReceiptRefused as refused:
-            _log.warning("message on %s ignored: %s", self._receipt_topic, refused)
+            _warn("link.message_ignored", f"message on {self._receipt_topic} ignored: {refused}")
             return None
         self._parts.ledger.newest = receipts
         return receipts
@@ -220,9 +221,13 @@ class Session:
             return
         self._told.add(code)
         if code == NO_MATCHING_SUBSCRIBERS:
-            _log.warning("the broker takes our publishes, but nobody subscribes to them: is the cloud side running?")
+            _warn("link.unheard", "the broker takes our publishes, but nobody subscribes: is the cloud side running?")
         else:
-            _log.warning("the broker refuses publishes: %s; the events stay in the log", reason_name(code))
+            _warn("link.refused", f"the broker refuses publishes: {reason_name(code)}; the events stay in the log")
+
+
+def _warn(event: str, message: str) -> None:
+    log_event(_log, logging.WARNING, event, message)
 
 
 async def _until_one_fails(*tasks: asyncio.Task[None]) -> None:
