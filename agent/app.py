@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -14,6 +14,7 @@ from agent.catalogue import Catalogue
 from agent.clock import Clock, IdFactory, ShopClock, SystemClock, system_random
 from agent.data_folder import DataFolder
 from agent.day_close import DayCloser
+from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.housekeeping import Housekeeping
@@ -78,10 +79,10 @@ class Agent:
         closing.callback(catalogue.close)
         link = Link(log, name, settings.link, clock=clock, random=random, new_id=new_id, version=__version__)
         baskets = BasketBoard()
-        baskets.restore(_tail(log, Stream.SALES))
+        _restore(baskets.restore, log, Stream.SALES)
         log.add_listener(baskets.on_commit)
         till_requests = TillRequests(ttl_s=settings.api.till_request_ttl_s, new_id=new_id, basket=baskets.basket)
-        till_requests.restore(_tail(log, Stream.KIOSK))
+        _restore(till_requests.restore, log, Stream.KIOSK)
         api = LocalApi(
             settings=settings,
             folder=folder,
@@ -136,6 +137,15 @@ class Agent:
             for task in running:
                 task.cancel()
         log_event(logger, logging.INFO, "agent.stopped", "stopped in good order")
+
+
+def _restore(take: Callable[[Iterator[bytes]], object], log: EventLog, stream: Stream) -> None:
+    """Remember what was open before a restart; a damaged tail costs that, never the start."""
+    try:
+        take(_tail(log, stream))
+    except LogUnreadable as unreadable:
+        message = f"open {stream} are not remembered: {unreadable}"
+        log_event(logger, logging.ERROR, "agent.tail_damaged", message, stream=stream)
 
 
 def _tail(log: EventLog, stream: Stream) -> Iterator[bytes]:

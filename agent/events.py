@@ -41,6 +41,7 @@ PROBLEMS_MAX: Final = 20
 ID_CHARS_MAX: Final = 128
 
 _CLOSED: Final = f'%b,"sequence":"%0{SEQUENCE_DIGITS}d"%b'.encode("ascii")
+NEAR: Final = 0.8  # how like a known type a name must be to be taken for a slip
 STEP_CHARS_MAX: Final = 60  # of an unknown key in the path of a problem
 
 _CLOUD_EVENT_KEYS: Final = frozenset(
@@ -112,6 +113,9 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
             path += f"[{step}]" if isinstance(step, int) else f".{step[:STEP_CHARS_MAX]}"
         text = item["msg"].removeprefix("Value error, ")
         problem, _, expected = text.partition("; expected ")
+        for start in ("Input should be ", "String should "):
+            if problem.startswith(start):
+                problem, expected = "not usable", problem.removeprefix(start)
         if item["type"] == "extra_forbidden":
             problem, expected = "unknown field", "only fields of this event type"
         elif item["type"] == "missing":
@@ -272,7 +276,7 @@ def _row_of(name: Any, refuse: _Refuse) -> EventType | None:
 def _near(name: Any, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - only when something is wrong
 
-    close = get_close_matches(str(name)[:80].removeprefix(TYPE_PREFIX), list(known), 1)
+    close = get_close_matches(str(name)[:80].removeprefix(TYPE_PREFIX), list(known), 1, NEAR)
     return f"{close[0]}?" if close else "a type such as pos.sale.v1; GET /v1/event-types lists them"
 
 

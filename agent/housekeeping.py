@@ -57,7 +57,8 @@ class Housekeeping:
         """Append an audit event for each epoch that begins."""
         while True:
             epoch, reason = await self._new_epochs.get()
-            log_event(logger, logging.WARNING, "log.epoch", "a new epoch of the log begins", epoch=epoch, reason=reason)
+            level = logging.INFO if reason == "created" else logging.WARNING
+            log_event(logger, level, "log.epoch", "a new epoch of the log begins", epoch=epoch, reason=reason)
             while not await self._append(EpochStarted(epoch=epoch, reason=reason), f"epoch-{epoch}"):
                 await asyncio.sleep(RETRY_AFTER_S)
 

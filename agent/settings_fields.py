@@ -17,11 +17,11 @@ __all__ = ["SettingsField", "settings_fields", "toml_value"]
 
 _UNITS: Final = {
     "_per_s": "per second",
-    "_s": "seconds",
-    "_days": "days",
-    "_hours": "hours",
-    "_bytes_max": "bytes",
-    "_events_max": "events",
+    "_s": "in seconds",
+    "_days": "in days",
+    "_hours": "in hours",
+    "_bytes_max": "in bytes",
+    "_events_max": "in events",
 }
 _KINDS: Final[dict[Any, str]] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 

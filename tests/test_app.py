@@ -4,12 +4,15 @@ import asyncio
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 
 import pytest
 
 from agent.app import clock_of
 from agent.clock import ShopClock, SystemClock
+from agent.log.schema import PAGE_BYTES
 from agent.settings import ClockSettings
 from tests.agent_process import running_agent, scan, settings_toml
 from tests.api.api_world import free_port
@@ -74,6 +77,17 @@ async def test_an_open_basket_is_mirrored_again_after_a_restart(tmp_path: Path) 
     assert [item["line"] for item in basket["items"]] == [1, 2]
 
 
+async def test_a_damaged_page_among_the_last_sales_does_not_keep_it_from_starting(tmp_path: Path) -> None:
+    async with running_agent(tmp_path) as agent:
+        await agent.post([scan(f"{number}") for number in range(200)])
+        await agent.child.stop()
+        damage_a_page(agent.folder.log / "events.sqlite", "event_sales")
+        await agent.child.start()
+        status, _ = await agent.post(scan("after", till_id="till-9"))
+    assert status == 201
+    assert '"event": "agent.tail_damaged"' in agent.output.read_text()
+
+
 async def test_a_second_agent_on_the_folder_is_refused_with_the_first_ones_pid(tmp_path: Path) -> None:
     async with running_agent(tmp_path) as agent:
         command = [sys.executable, "-m", "agent", "run", "--data", str(agent.folder.path)]
@@ -115,6 +129,18 @@ def test_only_a_simulation_has_a_shop_clock(speed: float) -> None:
     assert isinstance(clock_of(ClockSettings()), SystemClock)
     starts_at = SystemClock().wall()
     assert clock_of(ClockSettings(speed=speed, starts_at=starts_at)) == ShopClock(starts_at, 0.0, speed)
+
+
+def damage_a_page(file: Path, table: str) -> None:
+    """Overwrite one of the middle pages of a table's rows."""
+    with closing(connect(file)) as connection:
+        rows = connection.execute(
+            "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path", (table,)
+        )
+        pages = [page for (page,) in rows]
+    with file.open("r+b") as opened:
+        opened.seek((pages[len(pages) // 2] - 1) * PAGE_BYTES)
+        opened.write(b"\xff" * PAGE_BYTES)
 
 
 def agent_pid(output: Path) -> int:

@@ -208,7 +208,7 @@ def test_time_subject_and_data_do_not_run_into_one_another() -> None:
         ({"data": SALE}, "type", "missing", "this attribute"),
         ({"type": "pos.sale.v1"}, "data", "missing", "this attribute"),
         ({**SHORT, "data": None}, "data", "missing", "this attribute"),
-        ({**SHORT, "data": []}, "data", "input should be a valid dictionary or instance of PosSale", ""),
+        ({**SHORT, "data": []}, "data", "not usable", "a valid dictionary or instance of PosSale"),
         ({**SHORT, "type": "pos.sal.v1"}, "type", "unknown event type 'pos.sal.v1'", "pos.sale.v1?"),
         ({**SHORT, "type": "dev.storeforward.pos.sale"}, "type", "unknown event type", "pos.sale.v1?"),
         ({**SHORT, "type": "zzz"}, "type", "unknown event type 'zzz'", "a type such as pos.sale.v1"),

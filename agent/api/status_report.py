@@ -84,6 +84,8 @@ class StatusReport:
                 yield f"{listener.kind} listener: {listener.problem}"
         if link.reason and link.state is not LinkState.DISABLED:
             yield f"link: {link.reason}"
+        if link.unheard:
+            yield f"link: nobody subscribes to what we publish ({link.unheard:,} times so far): is the cloud side up?"
         if damaged := self._log.damaged_events:
             yield f"log: {damaged:,} events no longer match their checksum"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from agent.cli.options import config_option, json_option, load
-from agent.errors import SettingsRefused
+from agent.errors import Problem, SettingsRefused
 from agent.settings import Settings
 from agent.settings_fields import SettingsField, settings_fields, toml_value
 from agent.settings_file import Loaded, load_settings
@@ -56,6 +56,7 @@ def check(file: Path, *, as_json: bool) -> None:
     """
     try:
         loaded = load_settings(file, {})
+        _check_files(loaded)
     except SettingsRefused as refused:
         if as_json:
             problems = [asdict(problem) for problem in refused.problems]
@@ -67,6 +68,17 @@ def check(file: Path, *, as_json: bool) -> None:
         if as_json
         else f"{file} is fine: {keys} {'key' if keys == 1 else 'keys'} set"
     )
+
+
+def _check_files(loaded: Loaded) -> None:
+    """The files that settings name must be there: the agent would start without what needs them."""
+    problems = [
+        Problem(f"{loaded.origin[key]} {key}", "no such file", "a file that this user can read")
+        for key, field in settings_fields().items()
+        if field.name.endswith("_file") and (name := _value(loaded, field)) and not Path(str(name)).is_file()
+    ]
+    if problems:
+        raise SettingsRefused(*problems)
 
 
 def _example_lines() -> Iterator[str]:
@@ -86,7 +98,7 @@ def _example_lines() -> Iterator[str]:
 
 def _key_lines(field: SettingsField) -> Iterator[str]:
     yield f"# {field.info.description}"
-    facts = [field.expected, field.unit and f"in {field.unit}", f"default {field.default}" if field.default else ""]
+    facts = [field.expected, field.unit, f"default {field.default}" if field.default else ""]
     yield "# (" + "; ".join(fact for fact in facts if fact) + ")"
     if field.default in ("", '""'):
         yield f"# example: {field.example}"

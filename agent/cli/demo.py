@@ -17,6 +17,7 @@ __all__ = ["DemoExtraMissing", "demo"]
 
 DURATION_DEFAULT_S: Final = 75.0
 OUTAGE_DEFAULT_S: Final = 8.0
+EXIT_INTERRUPTED: Final = 130  # as a shell has it: 128 + SIGINT
 _DAY: Final = click.DateTime(["%Y-%m-%d"])
 
 
@@ -96,8 +97,7 @@ def demo(  # one parameter per option
     as_json: bool,
 ) -> None:
     """Play a store day on real sales, and prove that nothing got lost and nothing came twice."""
-    if duration_s is not None and speed is not None:
-        raise click.UsageError("--duration and --speed both set the pace: give one of them.")
+    _check_pace(duration_s, speed, outage_s)
     _check_extra()
     from sim.demo.command import DemoOptions, run_demo  # noqa: PLC0415 - the simulator is an extra
     from sim.store.source import SourceOptions  # noqa: PLC0415 - as above
@@ -121,8 +121,20 @@ def demo(  # one parameter per option
         headless=headless,
         as_json=as_json,
     )
-    if not asyncio.run(run_demo(options)):
+    try:
+        held = asyncio.run(run_demo(options))
+    except KeyboardInterrupt:
+        click.echo(f"Stopped. What there was until now lies in {options.out}, without a summary.", err=True)
+        ctx.exit(EXIT_INTERRUPTED)
+    if not held:
         ctx.exit(EXIT_PROBLEM)
+
+
+def _check_pace(duration_s: float | None, speed: float | None, outage_s: float) -> None:
+    if duration_s is not None and speed is not None:
+        raise click.UsageError("--duration and --speed both set the pace: give one of them.")
+    if speed is None and outage_s >= (duration_s or DURATION_DEFAULT_S):
+        raise click.UsageError("--outage is longer than the day: make it shorter, or --duration longer.")
 
 
 def _check_extra() -> None:

@@ -32,4 +32,4 @@ def load(config_file: Path | None) -> Loaded:
 
 def data_folder(data: Path | None) -> DataFolder:
     """The folder of `--data`, or the default one."""
-    return DataFolder(data or default_data_folder())
+    return DataFolder((data or default_data_folder()).absolute())

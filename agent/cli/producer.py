@@ -67,7 +67,8 @@ def add(name: str, *, types: tuple[str, ...], data: Path | None, config_file: Pa
         report = {**_public(added), "token": token, "addresses": addresses, "fingerprint": fingerprint, "curl": curls}
         click.echo(json.dumps(report))
         return
-    click.echo(f"Producer {name} may send {_kinds(added)}. Its token, shown only now:\n\n  {token}\n")
+    folder = data_folder(data).path
+    click.echo(f"Producer {name} of {folder} may send {_kinds(added)}. Its token, shown only now:\n\n  {token}\n")
     if fingerprint:
         click.echo(f"The LAN listener's certificate has the SHA-256 fingerprint\n\n  {fingerprint}\n")
     if curls:
@@ -135,7 +136,10 @@ def _addresses(api: ApiSettings) -> list[str]:
 
 def _curl(address: str, token: str, added: Producer, api: ApiSettings) -> str:
     sample = next((name for name in (*_SAMPLES, *EVENT_TYPES) if added.may_write(name)), "pos.scan.v1")
-    event = {"type": sample, "data": _SAMPLES.get(sample, {"...": "..."})}
+    data = dict(_SAMPLES.get(sample, {"...": "..."}))
+    if "till_id" in data:
+        data["till_id"] = added.name
+    event = {"type": sample, "data": data}
     words = ["curl", "--fail-with-body", "-H", f"Authorization: Bearer {token}"]
     words += ["-H", "Content-Type: application/json", "-d", json.dumps(event), f"{address}/v1/events"]
     if urlsplit(address).scheme == "https":

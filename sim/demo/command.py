@@ -66,5 +66,5 @@ def _plan(options: DemoOptions, source: SalesSource) -> DayPlan:
         outage_s=options.outage_s,
         kill_agent=options.kill_agent,
         broker_kind=cast("BrokerKind", options.broker),  # click has checked the choice
-        sensor_events_per_hour=options.sensor_events_per_hour,
+        sensor_events_per_hour=max(1, options.sensor_events_per_hour // len(source.days)),  # no more for a week
     )

@@ -1,6 +1,7 @@
 """The demo's child processes: the agent under test and the cloud twin, each started as a user would start it."""
 
 import asyncio
+import os
 import signal
 import sys
 from asyncio.subprocess import Process
@@ -23,7 +24,7 @@ class ChildFailed(EnvironmentFault):
 
 
 class Child:
-    """One process (`python -m ARGUMENTS`) with its output in a file; `ready` tells whether it serves yet."""
+    """One process (`python -m ARGUMENTS`), output in a file, ended with ours; `ready` tells whether it serves yet."""
 
     def __init__(
         self, arguments: Sequence[str], output: Path, ready: Callable[[], Awaitable[bool]], clock: Clock
@@ -46,13 +47,14 @@ class Child:
             ChildFailed: when it ends, or is not ready within 30 s.
         """
         with self._output.open("ab") as output:
+            bound = ("-m", "sim.demo.bound_child", str(os.getpid()))
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", *self._arguments, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
+                sys.executable, *bound, *self._arguments, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
             )
         deadline_s = self._clock.monotonic_s() + READY_TIMEOUT_S
         while not await self._ready():
             if self._process.returncode is not None or self._clock.monotonic_s() > deadline_s:
-                raise ChildFailed(f"python -m {' '.join(self._arguments)} did not start: {self.last_words()}")
+                raise ChildFailed(f"{self._arguments[0]} did not start: {self.last_words().strip()}")
             await asyncio.sleep(POLL_S)
 
     async def kill(self) -> None:

@@ -123,3 +123,13 @@ def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
         result = storeforward(*arguments)
         assert result.exit_code == 2
         assert result.stderr.startswith(f"{tmp_path / 'x.toml'}: no such file; expected a TOML file")
+
+
+def test_check_says_which_files_are_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "store.toml"
+    file.write_text('[link]\nusername = "u"\npassword_file = "nope"\n')
+    result = storeforward("check", str(file))
+    assert result.exit_code == 2
+    assert f"{file}:3 link.password_file: no such file" in result.stderr
+    (tmp_path / "nope").write_text("secret")
+    assert storeforward("check", str(file)).exit_code == 0
