@@ -1,6 +1,7 @@
 """Closes business days: one audit event says what this device recorded, for the cloud to check like a till's day end.
 
-The cursors of the closed ranges move in the transaction that stores the event.
+A range ends before the first event of another day; one day earlier is let in, for a clock that stepped back over the
+day's start. The cursors of the closed ranges move in the transaction that stores the event.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from agent.clock import Clock
+from agent.errors import LogUnreadable
 from agent.event_types import DayClosed, DayRange, Stream
 from agent.events import EventDecoder
 from agent.log import DAY_CLOSE, Advance, EventLog, Place, Span
@@ -19,6 +21,7 @@ from agent.settings import SiteSettings
 __all__ = ["BusinessDays", "DayCloser"]
 
 PRODUCER: Final = "agent"
+MINUTE_MS: Final = 60_000
 RANGES_MAX: Final = 64  # of one audit event; what is beyond is closed by the next one
 
 
@@ -55,71 +58,111 @@ class DayCloser:
         self._closing = asyncio.Lock()
 
     async def close_if_due(self) -> DayClosed | None:
-        """Close the open range once its business day is over; what was closed, or None.
+        """Close the first business day that is over; what was closed, or None. Call again: there may be more.
 
         Raises:
             EnvironmentFault: when the event could not be stored; call again later.
         """
         async with self._closing:
-            day = self._open_day()
+            today = self._days.day_of(self._clock.wall())
             # A step back over the day's start is not a new day; a clock that was far ahead must not hold days open.
-            if day is None or (self._days.day_of(self._clock.wall()) - day).days in (0, -1):
-                return None
-            return await self._close(day)
+            over = [day for day in self._open_days() if (today - day).days not in (0, -1)]
+            return await self._close(min(over)) if over else None
 
     async def close_now(self) -> DayClosed | None:
-        """Close the open range although its day goes on; what was closed, or None when nothing is open.
+        """Close the first open day although it goes on; what was closed, or None when nothing is open.
 
         Raises:
             EnvironmentFault: as `close_if_due`.
         """
         async with self._closing:
-            day = self._open_day()
-            return None if day is None else await self._close(day)
+            days = self._open_days()
+            return await self._close(min(days)) if days else None
 
-    def _open_day(self) -> date | None:
-        """The business day of the first event of the open range."""
-        recorded_ms = [
-            at_ms
+    def _open_days(self) -> set[date]:
+        """The business day of each stream's first event that is not closed."""
+        return {
+            day
             for stream in Stream
             if self._log.waiting(DAY_CLOSE, stream)
-            and (at_ms := self._log.first_recorded_ms(stream, self._log.cursor(DAY_CLOSE, stream))) is not None
-        ]
-        if not recorded_ms:
+            and (at_ms := self._first_recorded_ms(stream)) is not None
+            and (day := self._day_of_ms(at_ms)) is not None
+        }
+
+    def _first_recorded_ms(self, stream: Stream) -> int | None:
+        try:
+            return self._log.first_recorded_ms(stream, self._log.cursor(DAY_CLOSE, stream))
+        except LogUnreadable:  # the other streams say which day is open
             return None
-        return self._days.day_of(datetime.fromtimestamp(min(recorded_ms) / 1000, ZoneInfo("UTC")))
+
+    def _day_of_ms(self, recorded_ms: int) -> date | None:
+        """The business day of a row; None when damage left no moment there."""
+        try:
+            return self._days.day_of(datetime.fromtimestamp(recorded_ms / 1000, ZoneInfo("UTC")))
+        except (TypeError, ValueError, OverflowError, OSError):
+            return None
 
     async def _close(self, day: date) -> DayClosed:
         spans = [(stream, span) for stream in Stream for span in self._log.unread(DAY_CLOSE, stream)]
-        spans = sorted(spans, key=lambda one: one[1].epoch)[:RANGES_MAX]
+        spans = sorted(spans, key=lambda one: one[1].epoch)
         # The audit head moves with each close, so the id is new each time, and the same in a repeat.
         epoch, sequence = self._log.head(Stream.AUDIT)
         event_id = f"day-{day}-{self._log.epoch}-{epoch}.{sequence}"
-        ranges = await asyncio.to_thread(self._measure, spans)
-        closed = DayClosed(business_day=day.isoformat(), ranges=ranges)
+        parts = await asyncio.to_thread(self._measure, spans, day)
+        closed = DayClosed(business_day=day.isoformat(), ranges=tuple(part for _, part in parts))
         await self._log.append(
             [self._decoder.make(closed, PRODUCER, event_id=event_id)],
-            also=[Advance(DAY_CLOSE, stream, Place(span.epoch, span.last)) for stream, span in spans],
+            also=[Advance(DAY_CLOSE, part.stream, place) for place, part in parts],
         )
         return closed
 
-    def _measure(self, spans: Sequence[tuple[Stream, Span]]) -> tuple[DayRange, ...]:
-        """Count and hash what is really there, off the event loop."""
-        return tuple(self._range(stream, span) for stream, span in spans)
+    def _measure(self, spans: Sequence[tuple[Stream, Span]], day: date) -> list[tuple[Place, DayRange]]:
+        """Count and hash what is really there of `day`, off the event loop; each with the place it reaches."""
+        parts: list[tuple[Place, DayRange]] = []
+        ended: set[Stream] = set()
+        for stream, span in spans:
+            if stream in ended:
+                continue
+            if len(parts) == RANGES_MAX:
+                break
+            part = self._range(stream, span, day)
+            if part is None or part.last_sequence < span.last:
+                ended.add(stream)
+            if part:
+                parts.append((Place(span.epoch, part.last_sequence), part))
+        return parts
 
-    def _range(self, stream: Stream, span: Span) -> DayRange:
-        count = 0
+    def _range(self, stream: Stream, span: Span, day: date) -> DayRange | None:
+        """What belongs to `day`; None when nothing does. Behind damage nothing can be read, and so nothing counts."""
+        count, last = 0, span.last
         digest = sha256()
-        for sequence, event_id in self._log.ids(
-            stream, Place(span.epoch, span.first - 1), Place(span.epoch, span.last)
-        ):
-            digest.update(f"{sequence}:{event_id}\n".encode())
-            count += 1
+        minute, here = -1, True
+        try:
+            for sequence, event_id, recorded_ms in self._log.ids(
+                stream, Place(span.epoch, span.first - 1), Place(span.epoch, span.last)
+            ):
+                if not isinstance(recorded_ms, int):
+                    pass  # damaged: it stays with those before it
+                elif recorded_ms // MINUTE_MS != minute:  # days begin with a minute
+                    minute, here = recorded_ms // MINUTE_MS, self._belongs(recorded_ms, day)
+                if not here:
+                    last = sequence - 1
+                    break
+                digest.update(f"{sequence}:{event_id}\n".encode())
+                count += 1
+        except LogUnreadable:
+            pass  # the range says what should be there, the count what is
+        if last < span.first:
+            return None
         return DayRange(
             stream=stream,
             epoch=self._log.epoch_id(span.epoch),
             first_sequence=span.first,
-            last_sequence=span.last,
+            last_sequence=last,
             count=count,
             sha256=digest.hexdigest(),
         )
+
+    def _belongs(self, recorded_ms: int, day: date) -> bool:
+        of = self._day_of_ms(recorded_ms)
+        return of is None or (day - of).days in (0, 1)

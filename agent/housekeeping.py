@@ -49,8 +49,8 @@ class Housekeeping:
         self._health_interval_s = health_interval_s
         self._started_s = clock.monotonic_s()
         self._new_epochs: asyncio.Queue[tuple[str, EpochReason]] = asyncio.Queue()
-        if log.created:
-            self._new_epochs.put_nowait((log.epoch, "created"))
+        if not log.epoch_on_record:  # the log is new, or the agent was killed before it could say
+            self._new_epochs.put_nowait((log.epoch, log.epoch_reason))
         log.add_epoch_listener(lambda epoch, reason: self._new_epochs.put_nowait((epoch, reason)))
 
     async def keep_epochs(self) -> None:

@@ -92,8 +92,19 @@ async def test_the_beginning_of_each_epoch_is_put_on_record_once(tmp_path: Path)
         await works_until(kept.housekeeping.keep_epochs(), until(both))
         data = [event["data"] for event in kept.stored(Stream.AUDIT)]
     assert data == [{"epoch": first, "reason": "created"}, {"epoch": second, "reason": "behind_ledger"}]
+
+
+async def test_an_epoch_that_a_kill_kept_off_the_record_is_put_on_it_at_the_next_start(tmp_path: Path) -> None:
+    async with keeper(tmp_path) as kept:
+        epoch = await kept.log.start_epoch("behind_ledger")
     async with keeper(tmp_path) as again:
-        assert not again.log.created
+
+        async def told() -> bool:
+            return again.log.head(Stream.AUDIT) > START
+
+        await works_until(again.housekeeping.keep_epochs(), until(told))
+        (event,) = again.stored(Stream.AUDIT)
+    assert event["data"] == {"epoch": epoch, "reason": "behind_ledger"}
 
 
 async def test_a_business_day_is_closed_when_it_is_over(tmp_path: Path) -> None:

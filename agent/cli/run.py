@@ -2,13 +2,17 @@
 
 import asyncio
 import signal
+import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
 from agent.cli.options import config_option, data_folder, data_option, load
 
 __all__ = ["run"]
+
+SWITCH_INTERVAL_S: Final = 0.0005
 
 
 @click.command(
@@ -26,6 +30,9 @@ def run(config_file: Path | None, data: Path | None) -> None:
     folder = data_folder(data)
     clock = clock_of(loaded.settings.clock)
     set_up_logging(loaded.settings.log_level, clock)
+
+    # The writer's thread comes to its turn ten times sooner than by default: less waiting for an append, measured.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
 
     async def serve() -> None:
         agent = Agent(loaded.settings, folder, clock)

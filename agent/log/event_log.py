@@ -7,7 +7,7 @@ time and for tools that work on a stopped agent's folder.
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
@@ -36,7 +36,10 @@ EpochListener = Callable[[str, EpochReason], None]
 
 
 class EventLog:
-    """One store's events. Every method belongs to the event loop's thread, except `read` and `ids`."""
+    """One store's events. Every method belongs to the event loop's thread.
+
+    Only `read`, `id_at`, `ids` and `first_recorded_ms` may be called from others.
+    """
 
     def __init__(self, folder: Path, settings: LogSettings, *, clock: Clock, new_id: Callable[[], str]) -> None:
         self.file: Final = folder / "events.sqlite"
@@ -65,7 +68,8 @@ class EventLog:
 
         Raises:
             StoreInUse: another agent has it.
-            LogUnreadable: the file is damaged or newer than this version.
+            LogUnreadable: the file is damaged, newer than this version, or no log.
+            StorageFull: a new log's first tables found no room.
             StorageFailed: the folder cannot be written.
         """
         log = cls.open_inline(folder, settings, clock=clock, new_id=new_id)
@@ -138,8 +142,10 @@ class EventLog:
 
     async def prune(self) -> int:
         """Clear one step of events that every consumer passed and that are older than the replay window; how many."""
-        before = self._clock.wall() - timedelta(hours=self._settings.replay_hours)
-        answer = await self._do(Prune(int(before.timestamp() * 1000), self._settings.dedupe_days))
+        now = self._clock.wall()
+        before = now - timedelta(hours=self._settings.replay_hours)
+        job = Prune(_milliseconds(before), _milliseconds(now), self._settings.dedupe_days)
+        answer = await self._do(job)
         assert isinstance(answer, int)
         return answer
 
@@ -160,6 +166,18 @@ class EventLog:
         return state.epochs[state.epoch]
 
     @property
+    def epoch_reason(self) -> EpochReason:
+        """Why the current epoch began."""
+        state = self._store.state
+        return state.reasons[state.epoch]
+
+    @property
+    def epoch_on_record(self) -> bool:
+        """Whether the audit stream has an event of the current epoch; without one, its beginning is not told yet."""
+        state = self._store.state
+        return state.head(Stream.AUDIT).epoch == state.epoch
+
+    @property
     def created(self) -> bool:
         """Whether this opening created the log."""
         return self._created
@@ -173,6 +191,11 @@ class EventLog:
     def damaged_events(self) -> int:
         """Events found so far whose bytes no longer match their checksum."""
         return len(self._reader.damaged)
+
+    @property
+    def uncleared(self) -> frozenset[str]:
+        """What retention leaves alone because it met damage there: names of streams, or of one of its other steps."""
+        return self._store.damaged
 
     def epoch_id(self, number: int) -> str:
         """The id of an epoch of this file by its number."""
@@ -200,15 +223,24 @@ class EventLog:
         return self._store.state.unread(consumer, stream)
 
     def read(self, stream: Stream, after: Place, *, events_max: int, bytes_max: int) -> list[StoredEvent]:
-        """The next events of a stream, of one epoch, in order; at least one if there is any."""
+        """The next events of a stream, of one epoch, in order; at least one if there is any. Damaged ones are left out.
+
+        Raises:
+            LogUnreadable: the file is damaged beyond single events, right after `after`.
+            StorageFailed: the disk failed.
+        """
         return self._reader.read(stream, after, events_max=events_max, bytes_max=bytes_max)
 
     def id_at(self, stream: Stream, place: Place) -> str | None:
         """The event id at a place; None when that row is not here."""
         return self._reader.id_at(stream, place)
 
-    def ids(self, stream: Stream, after: Place, upto: Place) -> Iterator[tuple[int, str]]:
-        """Sequence and id of one epoch's events after a place up to another, in order."""
+    def ids(self, stream: Stream, after: Place, upto: Place) -> Iterator[tuple[int, str, int]]:
+        """Sequence, id and recorded time (wall clock, milliseconds) of one epoch's events after a place up to another.
+
+        Raises:
+            LogUnreadable: the file is damaged there; what stands before it was handed out.
+        """
         return self._reader.ids(stream, after, upto)
 
     def first_recorded_ms(self, stream: Stream, after: Place) -> int | None:
@@ -240,14 +272,14 @@ class EventLog:
             drafts=drafts,
             keys=[identity_key(draft.source, draft.id) for draft in drafts],
             recorded_time=rfc3339(now),
-            recorded_ms=int(now.timestamp() * 1000),
+            recorded_ms=_milliseconds(now),
             monotonic_us=int(self._clock.monotonic_s() * 1_000_000),
             clock_synced=clock_synchronised(),
             also=also,
         )
 
     def _epoch_job(self, reason: EpochReason) -> StartEpoch:
-        return StartEpoch(self._new_id(), reason, int(self._clock.wall().timestamp() * 1000))
+        return StartEpoch(self._new_id(), reason, _milliseconds(self._clock.wall()))
 
     async def _do(self, job: Job) -> Answer:
         if self._writer:
@@ -275,3 +307,7 @@ class EventLog:
 
     def _count_reopening(self) -> None:
         self.reopenings += 1
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

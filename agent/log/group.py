@@ -11,7 +11,7 @@ from agent.event_types import Stream
 from agent.events import close_event, event_ending
 from agent.log.bulk import insert_rows
 from agent.log.identities import Identities, Known
-from agent.log.jobs import Advance, Append, Job, Prune, StartEpoch
+from agent.log.jobs import Advance, Append, Change, Prune, StartEpoch
 from agent.log.records import SEQUENCE_MASK, START, Appended, Place
 from agent.log.schema import event_table, row_checksum
 from agent.log.state import LogState, load_heads
@@ -19,7 +19,7 @@ from agent.log.state import LogState, load_heads
 __all__ = ["Answer", "Group"]
 
 Answer = list[Appended] | int | None | StoreforwardError
-"""Appended events, a count of pruned rows, nothing, or why not."""
+"""Appended events, a count of cleared rows, nothing, or why not."""
 
 DAY_MS: Final = 86_400_000
 FREE_PAGES_KEPT: Final = 1_024  # 4 MB that the next events take again, instead of shrinking and growing all day
@@ -32,7 +32,7 @@ _SET_CURSOR: Final = "INSERT OR REPLACE INTO cursor (consumer, stream, epoch, se
 _START_EPOCH: Final = "INSERT INTO epoch (number, id, reason, started_ms) VALUES (?, ?, ?, ?)"
 _PRUNE: Final = """
     DELETE FROM {table} WHERE place IN (SELECT place FROM {table} WHERE place <= ? ORDER BY place LIMIT ?)
-        AND recorded_ms < ? AND place < (SELECT max(place) FROM {table})
+        AND (recorded_ms < ? OR recorded_ms > ?) AND place < (SELECT max(place) FROM {table})
 """
 
 
@@ -47,7 +47,7 @@ class _Lane:
 
 
 class Group:
-    """Used once: `do`, then `finish`, inside a transaction of the caller."""
+    """Used once: `do` or one of retention's steps, then `finish`, inside a transaction of the caller."""
 
     def __init__(self, connection: sqlite3.Connection, identities: Identities, state: LogState, boot: int) -> None:
         self._connection = connection
@@ -55,6 +55,7 @@ class Group:
         self._heads = dict(state.heads)
         self._cursors = dict(state.cursors)
         self._epochs = dict(state.epochs)
+        self._reasons = dict(state.reasons)
         self._boot = boot
         self._lanes: dict[Stream, _Lane] = {}
         self._known: dict[bytes, Known] = {}
@@ -62,11 +63,33 @@ class Group:
         self._new: dict[str, list[bytes]] = {}
         """The new ones by the day that remembers them."""
 
-    def do(self, jobs: Sequence[Job]) -> list[Answer]:
+    def do(self, jobs: Sequence[Change]) -> list[Answer]:
         """The jobs' answers, true once the transaction is durable."""
         keys = [key for job in jobs if isinstance(job, Append) for key in job.keys]
         self._known = self._identities.find(keys)
         return [self._do(job) for job in jobs]
+
+    def clear(self, stream: Stream, job: Prune) -> int:
+        """Delete a step of one stream's old events; how many went."""
+        passed = min((place for (_, of), place in self._cursors.items() if of is stream), default=START)
+        statement = _PRUNE.format(table=event_table(stream))
+        gone = self._connection.execute(statement, (passed.key, job.rows_max, job.before_ms, job.now_ms)).rowcount
+        if gone:
+            kept = {key: last for key, last in self._heads.items() if key[0] is not stream}
+            self._heads = kept | load_heads(self._connection, [stream])
+        return gone
+
+    def forget(self, job: Prune) -> int:
+        """Drop what is remembered of old identities; no events go."""
+        self._identities.forget(job.dedupe_days)
+        return 0
+
+    def shrink(self) -> int:
+        """Hand free pages back to the disk; no events go."""
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        for _ in range(min(free - FREE_PAGES_KEPT, VACUUM_PAGES_PER_STEP)):
+            self._connection.execute("PRAGMA incremental_vacuum(1)")  # with more, sqlite3 stops after one all the same
+        return 0
 
     def finish(self) -> LogState:
         """Write what was gathered; the state that will be true after COMMIT."""
@@ -74,9 +97,9 @@ class Group:
         for day, keys in self._new.items():
             if keys:
                 self._identities.remember(day, keys, self._known)
-        return LogState(epochs=self._epochs, heads=self._heads, cursors=self._cursors)
+        return LogState(epochs=self._epochs, reasons=self._reasons, heads=self._heads, cursors=self._cursors)
 
-    def _do(self, job: Job) -> Answer:
+    def _do(self, job: Change) -> Answer:
         match job:
             case Append():
                 return self._append(job)
@@ -84,8 +107,6 @@ class Group:
                 self._advance(job)
             case StartEpoch():
                 self._start_epoch(job)
-            case Prune():
-                return self._prune(job)
         return None
 
     def _append(self, job: Append) -> list[Appended] | IdConflict:
@@ -136,21 +157,8 @@ class Group:
         self._write_lanes()
         number = max(self._epochs, default=0) + 1
         self._epochs[number] = job.id
+        self._reasons[number] = job.reason
         self._connection.execute(_START_EPOCH, (number, job.id, job.reason, job.started_ms))
-
-    def _prune(self, job: Prune) -> int:
-        self._write_lanes()
-        gone = 0
-        for stream in Stream:
-            passed = min((place for (_, of), place in self._cursors.items() if of is stream), default=START)
-            statement = _PRUNE.format(table=event_table(stream))
-            gone += self._connection.execute(statement, (passed.key, job.rows_max, job.before_ms)).rowcount
-        self._heads = load_heads(self._connection)
-        self._identities.forget_all_but(job.dedupe_days)
-        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-        for _ in range(min(free - FREE_PAGES_KEPT, VACUUM_PAGES_PER_STEP)):
-            self._connection.execute("PRAGMA incremental_vacuum(1)")  # with more, sqlite3 stops after one all the same
-        return gone
 
 
 @lru_cache(maxsize=8)

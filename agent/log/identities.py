@@ -2,8 +2,11 @@
 
 One table of hashes a day, outliving the events themselves: random ids in one ever-growing index would cost
 three times the speed and many times the flash wear. UUIDv7 ids are stored in the order of their time, so that
-writing goes to a table's end and looking one up skips every table whose range it is not in. Tables are counted,
-not dated, when old ones are dropped: a clock that jumps forgets nothing.
+writing goes to a table's end and looking one up skips every table whose range it is not in.
+
+Only the newest table is written to: a day that has one already, because the clock jumped back, gets no older pairs
+mixed with younger ones. A table goes once more than `dedupe_days` tables follow it, each of a later day than the one
+before: so whole days went by since its last pair, and a clock that was wrong for a while counts for nothing.
 """
 
 import re
@@ -51,6 +54,8 @@ class Identities:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.changed = False
+        """Whether tables or ranges differ from what was read; whoever commits sets it back."""
         names = [name for (name,) in connection.execute(_NAMES) if _TABLE_NAME.fullmatch(name)]
         self._ranges = {name: self._ranges_in(name) for name in names}
         """The tables, oldest first, each with the lowest and highest key of either kind of id."""
@@ -67,9 +72,12 @@ class Identities:
         return found
 
     def remember(self, day: str, keys: Sequence[bytes], known: Mapping[bytes, Known]) -> None:
-        """Add new pairs to the table of `day` (YYYYMMDD); `known` has what is to be remembered of each."""
+        """Add new pairs on `day` (YYYYMMDD); `known` has what is to be remembered of each."""
+        self.changed = True
         table = f"identity_{day}"
-        if table not in self._ranges:
+        if table in self._ranges:
+            table = next(reversed(self._ranges))
+        else:
             self._connection.execute(_CREATE.format(table=table))
             self._ranges[table] = {}
         keys = sorted(keys)
@@ -84,13 +92,12 @@ class Identities:
                 lowest, highest = self._ranges[table].get(kind, (part[0], part[-1]))
                 self._ranges[table][kind] = (min(lowest, part[0]), max(highest, part[-1]))
 
-    def forget_all_but(self, days: int) -> int:
-        """Drop the oldest tables beyond `days`; returns how many went."""
-        old = list(self._ranges)[:-days]
-        for table in old:
+    def forget(self, days: int) -> None:
+        """Drop the tables whose last pair is more than `days` old."""
+        for table in _tables_before(list(self._ranges), days):
             self._connection.execute(f"DROP TABLE {table}")
+            self.changed = True
             del self._ranges[table]
-        return len(old)
 
     def _look_up(self, table: str, keys: Sequence[bytes], found: dict[bytes, Known]) -> None:
         """Statement sizes are rounded up to powers of two, so that a few prepared ones serve every batch."""
@@ -108,3 +115,13 @@ class Identities:
             if lowest is not None:
                 ranges[kind] = (lowest, highest)
         return ranges
+
+
+def _tables_before(tables: Sequence[str], days: int) -> Sequence[str]:
+    """Those of `tables`, oldest first, after which the calendar went on more than `days` times."""
+    went_on = 0
+    for at in range(len(tables) - 1, 0, -1):
+        went_on += tables[at - 1] < tables[at]
+        if went_on > days:
+            return tables[:at]
+    return ()

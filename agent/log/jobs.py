@@ -7,7 +7,7 @@ from agent.event_types import Stream
 from agent.events import Draft
 from agent.log.records import Place
 
-__all__ = ["Advance", "Append", "EpochReason", "Job", "Prune", "StartEpoch"]
+__all__ = ["Advance", "Append", "Change", "EpochReason", "Job", "Prune", "StartEpoch"]
 
 EpochReason = Literal["created", "restored", "behind_ledger"]
 
@@ -44,11 +44,18 @@ class StartEpoch(NamedTuple):
 
 
 class Prune(NamedTuple):
-    """Look at up to `rows_max` events a stream; delete those that all cursors passed, recorded before `before_ms`."""
+    """Look at up to `rows_max` events a stream; delete those that all cursors passed and that are old.
+
+    Old is what was recorded before `before_ms`, or after `now_ms`: by a clock that was ahead, nobody knows when.
+    """
 
     before_ms: int
+    now_ms: int
     dedupe_days: int
     rows_max: int = 500
 
 
-Job = Append | Advance | StartEpoch | Prune
+Change = Append | Advance | StartEpoch
+"""What may share a transaction."""
+
+Job = Change | Prune

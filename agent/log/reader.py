@@ -18,7 +18,7 @@ ROWS_PER_STEP: Final = 512
 
 _READ: Final = "SELECT place, id, crc, body FROM {table} WHERE place > ? ORDER BY place LIMIT ?"
 _ID_AT: Final = "SELECT id FROM {table} WHERE place = ?"
-_IDS: Final = "SELECT place, id FROM {table} WHERE place > ? AND place <= ? ORDER BY place LIMIT ?"
+_IDS: Final = "SELECT place, id, recorded_ms FROM {table} WHERE place > ? AND place <= ? ORDER BY place LIMIT ?"
 _FIRST_RECORDED: Final = "SELECT recorded_ms FROM {table} WHERE place > ? ORDER BY place LIMIT 1"
 
 
@@ -59,16 +59,23 @@ class Reader:
         with self._rows(stream, _ID_AT, (place.key,)) as rows:
             return next((event_id.decode(errors="replace") for (event_id,) in rows), None)
 
-    def ids(self, stream: Stream, after: Place, upto: Place) -> Iterator[tuple[int, str]]:
-        """Sequence and id of one epoch's events after a place up to another, read in short steps."""
+    def ids(self, stream: Stream, after: Place, upto: Place) -> Iterator[tuple[int, str, int]]:
+        """Sequence, id and recorded time (ms) of one epoch's events after a place up to another, in short steps."""
         last = max(after, Place(upto.epoch, 0)).key
         while True:
-            with self._rows(stream, _IDS, (last, upto.key, ROWS_PER_STEP)) as rows:
-                step = rows.fetchall()
+            step: list[tuple[int, bytes, int]] = []
+            damage = None
+            try:
+                with self._rows(stream, _IDS, (last, upto.key, ROWS_PER_STEP)) as rows:
+                    step.extend(rows)
+            except LogUnreadable as error:  # what stands before it goes out first
+                damage = error
+            for last, event_id, recorded_ms in step:
+                yield Place.of_key(last).sequence, event_id.decode(errors="replace"), recorded_ms
+            if damage:
+                raise damage
             if not step:
                 return
-            for last, event_id in step:
-                yield Place.of_key(last).sequence, event_id.decode(errors="replace")
 
     def first_recorded_ms(self, stream: Stream, after: Place) -> int | None:
         """When the first event after a place was recorded, in milliseconds of the wall clock."""

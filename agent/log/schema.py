@@ -66,6 +66,8 @@ def fault_of(file: Path, error: sqlite3.Error) -> EnvironmentFault:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return LogUnreadable(f"{file} is damaged: {error}; move it aside to start a new log, and keep it")
+    if name == "SQLITE_IOERR_SHMSIZE":  # the WAL's index found no room
+        return StorageFull(f"{file}: the disk is full; nothing was stored")
     if name == "SQLITE_FULL":
         return StorageFull(f"{file}: the disk or the log's size limit is reached; nothing was stored")
     return StorageFailed(f"{file}: {error}; check the folder's owner and the disk")
@@ -122,7 +124,17 @@ def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int) ->
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
     connection.execute(f"PRAGMA max_page_count = {size_bytes_max // PAGE_BYTES}")
+    _make_durable(connection)
     _create(connection, tables)
+
+
+def _make_durable(connection: sqlite3.Connection) -> None:
+    """Fsync what was recovered from the WAL: of a killed agent's last commit it may be in the page cache only."""
+    try:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname != "SQLITE_FULL":  # comes after the fsync: the pages stay in the WAL
+            raise
 
 
 def _create(connection: sqlite3.Connection, existing: set[str]) -> None:

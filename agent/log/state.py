@@ -1,16 +1,18 @@
 """What the log knows without asking the file: epochs, heads and cursors, a few values per stream."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
 from agent.event_types import Stream
+from agent.log.jobs import EpochReason
 from agent.log.records import START, Place, Span
 from agent.log.schema import event_table
 
 __all__ = ["LogState", "load_heads"]
 
+_STREAMS: Final = frozenset(Stream)
 _LAST_BEFORE: Final = "SELECT max(place) FROM {table} WHERE place < ?"
 
 
@@ -23,6 +25,7 @@ class LogState:
     """
 
     epochs: Mapping[int, str]
+    reasons: Mapping[int, EpochReason]
     heads: Mapping[tuple[Stream, int], int]
     cursors: Mapping[tuple[str, Stream], Place]
 
@@ -31,12 +34,14 @@ class LogState:
         """Read it from the file; the cost does not depend on how many events there are."""
         return cls(
             epochs=dict(connection.execute("SELECT number, id FROM epoch")),
+            reasons=dict(connection.execute("SELECT number, reason FROM epoch")),
             heads=load_heads(connection),
             cursors={
                 (consumer, Stream(stream)): Place(epoch, sequence)
                 for consumer, stream, epoch, sequence in connection.execute(
                     "SELECT consumer, stream, epoch, sequence FROM cursor"
                 )
+                if stream in _STREAMS  # a later version may have had more
             },
         )
 
@@ -64,10 +69,10 @@ class LogState:
         return sorted(span for span in spans if span.first <= span.last)
 
 
-def load_heads(connection: sqlite3.Connection) -> dict[tuple[Stream, int], int]:
+def load_heads(connection: sqlite3.Connection, streams: Iterable[Stream] = Stream) -> dict[tuple[Stream, int], int]:
     """The last sequence of each stream and epoch that has rows."""
     heads = {}
-    for stream in Stream:
+    for stream in streams:
         before = 1 << 62
         while key := connection.execute(_LAST_BEFORE.format(table=event_table(stream)), (before,)).fetchone()[0]:
             epoch, heads[stream, epoch] = Place.of_key(key)

@@ -5,13 +5,14 @@ to slow down.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import NamedTuple
 
 from agent.errors import IntakeFull, StorageFailed, StoreforwardError
-from agent.log.jobs import Append, Job
+from agent.log.jobs import Append, Job, Prune
 from agent.log.store import Answer, Store
 
 __all__ = ["Writer"]
@@ -40,7 +41,9 @@ class Writer:
         self._committed = committed
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
-        """None ends the thread."""
+        """For the thread; None ends it."""
+        self._unanswered: deque[_Waiting] = deque()
+        """What was submitted, in order; the event loop's own."""
         self._queued_events = 0
         self._closed = ""
         """Why nothing more is taken; empty while open."""
@@ -66,10 +69,11 @@ class Writer:
         events = len(job.drafts) if isinstance(job, Append) else 0
         if events and self._queued_events and self._queued_events + events > self._queue_events_max:
             raise IntakeFull(f"{self._queued_events:,} events wait for the disk; send again in a moment")
-        done: asyncio.Future[Answer] = self._loop.create_future()
+        waiting = _Waiting(job, events, self._loop.create_future())
         self._queued_events += events
-        self._queue.put(_Waiting(job, events, done))
-        return done
+        self._unanswered.append(waiting)
+        self._queue.put(waiting)
+        return waiting.done
 
     async def close(self) -> None:
         """Commit what was submitted, then end the thread."""
@@ -79,49 +83,50 @@ class Writer:
         self.failure.cancel()
 
     def _run(self) -> None:
-        group: list[_Waiting] = []
         try:
             for group in self._groups():
                 answers = self._store.commit([waiting.job for waiting in group])
-                self._loop.call_soon_threadsafe(self._deliver, group, answers)
+                self._loop.call_soon_threadsafe(self._deliver, answers)
         except BaseException as error:  # noqa: BLE001 - the thread's edge: the event loop ends the process
-            self._loop.call_soon_threadsafe(self._fail, error, group)
+            self._loop.call_soon_threadsafe(self._fail, error)
 
     def _groups(self) -> Iterator[list[_Waiting]]:
-        """What waits, in portions of one commit; at least one job each, however large."""
-        waiting = self._queue.get()
-        while waiting is not None:
-            group: list[_Waiting] = []
-            room = self._commit_events_max
-            while waiting is not None and (not group or waiting.events <= room):
-                group.append(waiting)
-                room -= waiting.events
-                try:
-                    waiting = self._queue.get_nowait()
-                except Empty:
-                    yield group
-                    waiting = self._queue.get()
-                    break
-            else:
+        """What waits, in portions of one commit; at least one job each, however large. Retention goes alone."""
+        group: list[_Waiting] = []
+        room = self._commit_events_max
+        while True:
+            try:
+                waiting = self._queue.get(block=not group)
+            except Empty:
                 yield group
+                group, room = [], self._commit_events_max
+                continue
+            alone = waiting is not None and isinstance(waiting.job, Prune)
+            if group and (waiting is None or alone or waiting.events > room):
+                yield group
+                group, room = [], self._commit_events_max
+            if waiting is None:
+                return
+            group.append(waiting)
+            room = -1 if alone else room - waiting.events
 
-    def _deliver(self, group: list[_Waiting], answers: list[Answer]) -> None:
-        for waiting, answer in zip(group, answers, strict=True):
+    def _deliver(self, answers: Sequence[Answer]) -> None:
+        """Answer those who have waited longest."""
+        done: list[tuple[Job, Answer]] = []
+        for answer in answers:
+            waiting = self._unanswered.popleft()
             self._queued_events -= waiting.events
+            done.append((waiting.job, answer))
             if waiting.done.done():  # its caller gave up
                 continue
             if isinstance(answer, StoreforwardError):
                 waiting.done.set_exception(answer)
             else:
                 waiting.done.set_result(answer)
-        self._committed(zip((waiting.job for waiting in group), answers, strict=True))
+        self._committed(done)
 
-    def _fail(self, error: BaseException, group: list[_Waiting]) -> None:
+    def _fail(self, error: BaseException) -> None:
         """The thread is gone: nobody may wait for it."""
         self._closed = f"the log's writer failed: {error!r}"
-        while not self._queue.empty():
-            if waiting := self._queue.get_nowait():
-                group.append(waiting)
-        self._deliver(group, [StorageFailed(self._closed) for _ in group])
-        if not self.failure.done():
-            self.failure.set_exception(error)
+        self._deliver([StorageFailed(self._closed) for _ in self._unanswered])
+        self.failure.set_exception(error)

@@ -11,7 +11,18 @@ from agent.errors import IdConflict
 from agent.event_types import Stream
 from agent.events import Draft
 from agent.log import CLOUD, DAY_CLOSE, START, Advance, Appended, EpochReason, EventLog, Place, Span
-from tests.log.world import NOON, SetClock, event, events, inline_log, raw, read_all, stored_rows, threaded_log
+from tests.log.world import (
+    NOON,
+    SetClock,
+    audit_event,
+    event,
+    events,
+    inline_log,
+    raw,
+    read_all,
+    stored_rows,
+    threaded_log,
+)
 
 
 def sequences(answers: list[Appended]) -> list[int]:
@@ -173,6 +184,20 @@ async def test_a_new_epoch_begins_every_stream_at_1_and_keeps_what_was(tmp_path:
         assert [(one.epoch, one.sequence) for one in answers] == [(second, 1), (second, 1)]
         assert [stored.place for stored in read_all(log)] == [Place(1, 1), Place(1, 2), Place(1, 3), Place(2, 1)]
         assert (log.epoch_id(1), log.epoch_number(second), log.epoch_number("another")) == (first, 2, None)
+
+
+async def test_the_beginning_of_an_epoch_is_on_record_once_an_audit_event_tells_it(tmp_path: Path) -> None:
+    with inline_log(tmp_path) as log:
+        assert (log.epoch_reason, log.epoch_on_record) == ("created", False)
+        log.append_now([audit_event("a")])
+        assert log.epoch_on_record
+        await log.start_epoch("restored")
+        facts = log.epoch_reason, log.epoch_on_record
+        assert facts == ("restored", False)
+    with inline_log(tmp_path) as log:  # a kill in between forgets nothing
+        assert (log.epoch_reason, log.epoch_on_record) == facts
+        log.append_now([audit_event("b")])
+        assert log.epoch_on_record
 
 
 async def test_waiting_counts_across_epochs(tmp_path: Path) -> None:

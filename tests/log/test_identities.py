@@ -57,6 +57,47 @@ async def test_pairs_of_several_days_are_found_in_their_tables(tmp_path: Path) -
         assert answers[-1].sequence == 1201
 
 
+async def test_a_pair_is_remembered_for_whole_days_not_until_midnight(tmp_path: Path) -> None:
+    clock = SetClock(datetime(2026, 3, 2, 23, 59, 50, tzinfo=UTC))
+    with inline_log(tmp_path, clock, dedupe_days=1) as log:
+        log.append_now([event("a")])
+        clock.move(seconds=20)
+        log.append_now([event("other")])
+        await log.prune()
+        assert log.append_now([event("a")])[0].duplicate
+
+
+async def test_a_pair_of_a_clock_that_jumped_back_is_not_the_first_forgotten(tmp_path: Path) -> None:
+    clock = SetClock()
+    with inline_log(tmp_path, clock, dedupe_days=3) as log:
+        for day in range(4):
+            log.append_now([event(f"{day}")])
+            clock.move(days=1)
+        clock.move(days=-4)
+        log.append_now([event("jumped")])
+        clock.move(days=4)
+        for day in range(4, 7):
+            log.append_now([event(f"{day}")])
+            await log.prune()
+            assert log.append_now([event("jumped")])[0].duplicate
+            clock.move(days=1)
+
+
+@pytest.mark.parametrize("wrong", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)])
+async def test_a_clock_that_is_wrong_for_a_while_shortens_no_memory(tmp_path: Path, wrong: datetime) -> None:
+    clock = SetClock()
+    with inline_log(tmp_path, clock, dedupe_days=2) as log:
+        log.append_now([event("a")])
+        now, clock.now = clock.now, wrong
+        log.append_now([event("wrong")])
+        clock.now = now
+        for _ in range(2):
+            clock.move(days=1)
+            log.append_now([event(clock.now.isoformat())])
+            await log.prune()
+            assert log.append_now([event("a")])[0].duplicate
+
+
 async def test_the_oldest_tables_beyond_dedupe_days_are_forgotten(tmp_path: Path) -> None:
     clock = SetClock()
     with inline_log(tmp_path, clock, dedupe_days=2) as log:
@@ -64,9 +105,9 @@ async def test_the_oldest_tables_beyond_dedupe_days_are_forgotten(tmp_path: Path
             log.append_now([event(f"{day}")])
             clock.move(days=1)
         await log.prune()
-        assert day_tables(log) == ["20260304", "20260305"]
-        answers = log.append_now([event("3"), event("2"), event("1")])
-        assert [one.duplicate for one in answers] == [True, True, False]
+        assert day_tables(log) == ["20260303", "20260304", "20260305"]
+        answers = log.append_now([event("3"), event("2"), event("1"), event("0")])
+        assert [one.duplicate for one in answers] == [True, True, True, False]
 
 
 async def test_a_clock_that_was_in_1970_does_not_have_its_table_dropped_as_the_oldest(tmp_path: Path) -> None:
@@ -79,6 +120,7 @@ async def test_a_clock_that_was_in_1970_does_not_have_its_table_dropped_as_the_o
         ):
             clock.now = now
             log.append_now([event(name)])
+    with inline_log(tmp_path, clock, dedupe_days=2) as log:
         await log.prune()
         assert [one.duplicate for one in log.append_now([event("3"), event("2")])] == [True, True]
 

@@ -10,6 +10,8 @@ from agent.event_types import Stream
 from agent.log import START, EventLog, Place
 from tests.log.world import NOON, event, events, inline_log, raw, read_all
 
+NOON_MS = int(NOON.timestamp() * 1000)
+
 
 def ids(log: EventLog, after: Place = START, **limits: int) -> list[str]:
     limits = {"events_max": 1_000, "bytes_max": 1_000_000} | limits
@@ -59,9 +61,9 @@ async def test_ids_walks_one_epoch_in_steps(tmp_path: Path) -> None:
         await log.start_epoch("restored")
         log.append_now(events(3, "b"))
         assert list(log.ids(Stream.SALES, Place(1, 10), Place(1, 1_150))) == [
-            (at, f"a-{at}") for at in range(11, 1_151)
+            (at, f"a-{at}", NOON_MS) for at in range(11, 1_151)
         ]
-        assert list(log.ids(Stream.SALES, Place(1, 1_200), Place(2, 2))) == [(1, "b-1"), (2, "b-2")]
+        assert list(log.ids(Stream.SALES, Place(1, 1_200), Place(2, 2))) == [(1, "b-1", NOON_MS), (2, "b-2", NOON_MS)]
         assert list(log.ids(Stream.SALES, Place(2, 3), Place(2, 3))) == []
 
 
@@ -118,7 +120,7 @@ def test_a_damaged_page_is_told_and_what_stands_before_it_is_handed_out(tmp_path
         log.append_now(events(200))
     overwrite_leaf(tmp_path / "events.sqlite", b'"e-100"')
     with inline_log(tmp_path) as log:
-        before = read_until_damage(log)
+        before = ids(log)
         assert 80 < len(before) < 100
         assert before == [f"e-{at}" for at in range(1, len(before) + 1)]
         with pytest.raises(LogUnreadable, match=r"events\.sqlite is damaged"):
@@ -132,16 +134,6 @@ def overwrite_leaf(file: Path, marker: bytes) -> None:
     start = content.index(marker) // 4096 * 4096
     content[start : start + 8] = b"\x55" * 8
     file.write_bytes(content)
-
-
-def read_until_damage(log: EventLog) -> list[str]:
-    found: list[str] = []
-    try:
-        while part := log.read(Stream.SALES, Place(1, len(found)), events_max=16, bytes_max=100_000):
-            found += [stored.id for stored in part]
-    except LogUnreadable:
-        return found
-    raise AssertionError("the damage was not noticed")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Retention: what every consumer passed and nobody can want to replay goes, in steps, and the file gets smaller."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -106,8 +107,58 @@ async def test_an_event_whose_clock_was_ahead_does_not_hold_up_all_that_follow(t
         log.append_now(events(5))
         await pass_all(log, Place(1, 6))
         clock.move(days=4)
-        assert await log.prune() == 4
-        assert kept(log) == ["ahead", "e-5"]
+        assert await log.prune() == 5
+        assert kept(log) == ["e-5"]
+
+
+async def test_what_a_clock_that_was_ahead_recorded_is_waited_for_like_all_else(tmp_path: Path) -> None:
+    clock = SetClock(datetime(2099, 1, 1, tzinfo=UTC))
+    with inline_log(tmp_path, clock) as log:
+        log.append_now(events(5))
+        clock.now = datetime(2026, 3, 2, tzinfo=UTC)
+        await pass_all(log, Place(1, 2))
+        assert await log.prune() == 2
+        assert kept(log) == ["e-3", "e-4", "e-5"]
+
+
+# --- damage ------------------------------------------------------------------------------------------------
+
+
+async def damaged_in_sales(folder: Path, clock: SetClock) -> None:
+    """A log with 300 old events in two streams, of which sales has a page of noise."""
+    with inline_log(folder, clock) as log:
+        for stream in (Stream.SALES, Stream.STOCK):
+            log.append_now(events(300, stream=stream, prefix=stream))
+            for consumer in (CLOUD, DAY_CLOSE):
+                await log.advance(consumer, stream, Place(1, 300))
+    clock.move(days=4)
+    file = folder / "events.sqlite"
+    content = bytearray(file.read_bytes())
+    at = content.index(b'"sales-20"') // 4096 * 4096
+    content[at : at + 4096] = b"\xff" * 4096
+    file.write_bytes(content)
+
+
+async def test_damage_in_one_stream_is_told_once_and_keeps_no_other_stream(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = SetClock()
+    await damaged_in_sales(tmp_path, clock)
+    with inline_log(tmp_path, clock) as log:
+        assert [await log.prune() for _ in range(3)] == [299, 0, 0]
+        assert log.uncleared == {"sales"}
+        assert log.reopenings == 0
+        assert [record.message for record in caplog.records] == ["old events stay: the log is damaged"]
+        assert log.head(Stream.SALES) == log.head(Stream.STOCK) == Place(1, 300)
+
+
+async def test_damage_that_retention_meets_refuses_no_append(tmp_path: Path) -> None:
+    clock = SetClock()
+    await damaged_in_sales(tmp_path, clock)
+    async with threaded_log(tmp_path, clock) as log:
+        before, gone, after = await asyncio.gather(log.append([event("a")]), log.prune(), log.append([event("b")]))
+        assert gone == 299
+        assert [before[0].sequence, after[0].sequence] == [301, 302]
 
 
 async def test_the_file_gets_smaller_when_much_is_gone_and_stays_whole(tmp_path: Path) -> None:

@@ -1,21 +1,23 @@
 """Opening a log's file: what is set on it, what is refused, and that a refused file is left as it was."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from sqlite3 import OperationalError
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from agent.errors import LogUnreadable, StorageFailed
+from agent.errors import LogUnreadable, StorageFailed, StorageFull
 from agent.event_types import Stream
 from agent.log import EventLog, Place
-from agent.log.schema import FORMAT, event_table, open_writer
+from agent.log.schema import FORMAT, event_table, fault_of, open_writer
 from agent.settings import LogSettings
-from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all
+from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all, stored_rows
 
 FILE = "events.sqlite"
 
@@ -53,6 +55,41 @@ def test_a_stream_that_a_file_does_not_have_yet_is_added_to_it(tmp_path: Path) -
         assert log.head(Stream.SALES) == Place(1, 1)
         with raw(log) as connection:
             assert connection.execute("SELECT count(*) FROM event").fetchone() == (2,)
+
+
+def test_a_stream_that_only_a_later_version_knows_is_left_alone(tmp_path: Path) -> None:
+    with inline_log(tmp_path) as log:
+        log.append_now([event("a")])
+    with raw(tmp_path / FILE) as connection:
+        connection.executescript(
+            "CREATE TABLE event_drone (place INTEGER PRIMARY KEY); INSERT INTO cursor VALUES ('cloud', 'drone', 1, 7);"
+        )
+    with inline_log(tmp_path) as log:
+        assert log.waiting("cloud") == 1
+    with raw(tmp_path / FILE) as connection:
+        assert connection.execute("SELECT sequence FROM cursor WHERE stream = 'drone'").fetchone() == (7,)
+
+
+def test_what_a_killed_agent_left_in_the_wal_is_fsynced_before_anything_is_answered(tmp_path: Path) -> None:
+    killed, restarted, after = (tmp_path / name for name in ("killed", "restarted", "after"))
+    with inline_log(killed) as log:
+        log.append_now([event("a")])
+        restarted.mkdir()
+        for file in (FILE, f"{FILE}-wal"):
+            shutil.copy(killed / file, restarted)
+    with inline_log(restarted) as log:
+        after.mkdir()
+        shutil.copy(restarted / FILE, after)  # without its WAL: what SQLite wrote here, it had fsynced there
+        assert log.append_now([event("a")])[0].duplicate
+    assert [row[3] for row in stored_rows(after / FILE)] == ["a"]
+
+
+def test_a_wal_index_that_finds_no_room_is_a_full_disk(tmp_path: Path) -> None:
+    error = OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+    fault = fault_of(tmp_path / FILE, error)
+    assert isinstance(fault, StorageFull)
+    assert "the disk is full" in str(fault)
 
 
 # --- files that cannot be used -----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """When the disk is full or fails: nothing is acknowledged that is not there, and work goes on when it can."""
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from agent.errors import StorageFailed, StorageFull
 from agent.event_types import Stream
 from agent.log import CLOUD, DAY_CLOSE, START, Advance, Appended, EventLog, Place
+from agent.log.jobs import Job
 from tests.log.world import SetClock, event, events, inline_log, raw, read_all, threaded_log
 
 SMALLEST = 4 * 1_048_576
@@ -70,6 +72,21 @@ def test_a_pair_of_a_refused_append_is_not_remembered(tmp_path: Path) -> None:
         assert answers[0].sequence == len(done) + 1
 
 
+async def test_a_new_day_begins_on_a_full_log_without_confusing_it(tmp_path: Path) -> None:
+    clock = SetClock()
+    with inline_log(tmp_path, clock, size_bytes_max=SMALLEST) as log:
+        fill(log)
+        clock.move(days=1)  # the table for its pairs is made, and unmade when they find no room
+        refused = 0
+        for size in range(500, 0, -5):
+            try:
+                log.append_now(events(size, f"day2-{size}"))
+            except StorageFull:
+                refused += 1
+        assert refused
+        assert log.reopenings == 0
+
+
 async def test_when_a_group_does_not_fit_its_small_jobs_still_may(tmp_path: Path) -> None:
     with inline_log(tmp_path, size_bytes_max=SMALLEST) as log:
         fill(log)
@@ -86,6 +103,26 @@ async def test_when_a_group_does_not_fit_its_small_jobs_still_may(tmp_path: Path
         assert isinstance(small, list)
         assert small[0].sequence == head.sequence + 1
         assert log.cursor(CLOUD, Stream.SALES) == head
+
+
+async def test_a_full_log_moves_cursors_and_tries_no_append_that_needs_as_much_as_one_refused(tmp_path: Path) -> None:
+    with inline_log(tmp_path, size_bytes_max=SMALLEST) as log:
+        done = fill(log)
+        for at in itertools.count():
+            try:
+                log.append_now(events(50, f"small-{at}"))
+            except StorageFull:
+                break
+        head = log.head(Stream.SALES)
+        jobs: list[Job] = [log._append_job(events(200, f"x{at}"), ()) for at in range(20)]
+        seen: list[str] = []
+        log._store._connection.set_trace_callback(seen.append)  # type: ignore[union-attr]  # it is open
+        answers = log._store.commit([*jobs, Advance(CLOUD, Stream.SALES, head)])
+        assert [type(answer) for answer in answers] == [StorageFull] * 20 + [type(None)]
+        assert seen.count("BEGIN IMMEDIATE") == 3  # together, the cursor, one append
+        assert not any("min(key)" in statement for statement in seen)
+        assert log.cursor(CLOUD, Stream.SALES) == head
+        assert log.append_now([event(done[0].id)])[0].duplicate
 
 
 # --- faults ------------------------------------------------------------------------------------------------

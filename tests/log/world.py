@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Final
 
 from agent.clock import IdFactory
-from agent.event_types import Stream
+from agent.event_types import EpochStarted, Stream
 from agent.events import Draft, EventDecoder, Origin
 from agent.log import START, EventLog, Place, StoredEvent
 from agent.settings import LogSettings
@@ -21,6 +21,7 @@ from agent.topics import DeviceName
 __all__ = [
     "NOON",
     "SetClock",
+    "audit_event",
     "event",
     "events",
     "inline_log",
@@ -75,6 +76,11 @@ def event(
 def events(number: int, prefix: str = "e", *, stream: Stream = Stream.SALES, say: str = "") -> list[Draft]:
     """Drafts with the ids `e-1`, `e-2`, …"""
     return [event(f"{prefix}-{at}", stream=stream, say=say) for at in range(1, number + 1)]
+
+
+def audit_event(event_id: str) -> Draft:
+    """One draft that only the agent itself may write."""
+    return _decoder.make(EpochStarted(epoch=event_id, reason="created"), "agent", event_id=event_id)
 
 
 @contextmanager
