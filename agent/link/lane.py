@@ -44,6 +44,8 @@ class Lane:
         """Why nothing can leave on this connection; empty when it can."""
         self.refusal = ""
         """The broker's last refusal, until it takes a batch again."""
+        self.unreadable = ""
+        """Why the log could not be read, until it can."""
         self._held_until_s = 0.0
         self._head = START
         self._highest = cursor
@@ -125,6 +127,11 @@ class Lane:
         """The broker did not take the segment: nothing new leaves this lane before it has."""
         segment.fate = Fate.WAITING
         self._held_until_s = held_until_s
+
+    def could_not_read(self, reason: str, held_until_s: float) -> None:
+        """The log gave a fault in place of events: try again later."""
+        self.unreadable = reason
+        self._held_until_s = max(self._held_until_s, held_until_s)
 
     def disconnected(self) -> None:
         """Nobody will answer what is in flight: it has to go again. What was acknowledged stays so."""

@@ -19,10 +19,11 @@ from agent.link.connection import Login, MqttConnection, Will, packet_overhead_b
 from agent.link.device_state import DeviceState
 from agent.link.dial import Endpoint, tls_context
 from agent.link.errors import BrokerRefused, ConnectionLost, LinkMisconfigured
+from agent.link.ledger_word import LedgerWord
 from agent.link.outbox import Outbox
 from agent.link.reasons import QUOTA, reason_name
 from agent.link.receipts import DayAnswer, Receipts
-from agent.link.session import BATCH_CONTENT_TYPE, LedgerWord, Parts, Session
+from agent.link.session import BATCH_CONTENT_TYPE, Parts, Session
 from agent.link.status import LinkState, LinkStatus
 from agent.log import CLOUD, EventLog
 from agent.log_lines import log_event
@@ -35,6 +36,9 @@ STABLE_AFTER_S: Final = 10.0  # a connection that lasted this long begins the ba
 CURSOR_INTERVAL_S: Final = 0.1  # spares the flash: what a crash forgets in between is sent twice and counted once
 CURSOR_RETRY_S: Final = 1.0
 CURSOR_STOP_TIMEOUT_S: Final = 5.0
+
+_GOOD_STATES: Final = (LinkState.ONLINE, LinkState.CONNECTING, LinkState.DISABLED)
+_STOPPED: Final = "stopped"
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +103,7 @@ class Link:
                     tasks.create_task(self._connect_for_ever(parts), name="link connections")
                     tasks.create_task(self._keep_cursors(), name="link cursors")
             finally:
-                self._become(LinkState.OFFLINE, "stopped")
+                self._become(LinkState.OFFLINE, _STOPPED)
                 with suppress(EnvironmentFault, TimeoutError):  # then these events are sent again after the next start
                     async with asyncio.timeout(CURSOR_STOP_TIMEOUT_S):
                         await self._store_cursors()
@@ -193,7 +197,8 @@ class Link:
     def _become(self, state: LinkState, reason: str) -> None:
         if (state, reason) != (self._state, self._reason):
             broker = f"{self._settings.host}:{self._settings.port}"
-            log_event(_log, logging.INFO, "link.state", f"link {state}: {reason or broker}", state=state, broker=broker)
+            level = logging.INFO if state in _GOOD_STATES or reason == _STOPPED else logging.WARNING
+            log_event(_log, level, "link.state", f"link {state}: {reason or broker}", state=state, broker=broker)
         if state is not self._state:
             self._since = self._clock.wall()
         self._state, self._reason = state, reason

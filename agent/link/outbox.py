@@ -93,6 +93,7 @@ class Outbox:
         self._overhead_bytes = overhead_bytes
         self._lanes = {stream: Lane(stream, cursors[stream], SHARES[stream]) for stream in Stream}
         self._backoffs = {s: Backoff(settings.backoff_min_s, settings.backoff_max_s, random) for s in Stream}
+        self._readings = {s: Backoff(settings.backoff_min_s, settings.backoff_max_s, random) for s in Stream}
         self._quota = Backoff(settings.backoff_min_s, settings.backoff_max_s, random)
         self._virtual = 0.0
         self._held_until_s = 0.0
@@ -116,7 +117,7 @@ class Outbox:
     @property
     def troubles(self) -> dict[Stream, str]:
         """Streams that do not get through, each with the reason."""
-        found = {stream: lane.blocked or lane.refusal for stream, lane in self._lanes.items()}
+        found = {stream: lane.blocked or lane.unreadable or lane.refusal for stream, lane in self._lanes.items()}
         return {stream: reason for stream, reason in found.items() if reason}
 
     def cursor(self, stream: Stream) -> Place:
@@ -198,6 +199,8 @@ class Outbox:
             return None  # asked for on a connection that is gone
         self._reading = None
         lane = self._lanes[read.stream]
+        lane.unreadable = ""
+        self._readings[read.stream].reset()
         count = len(events)
         while count and read.upto is not None and events[count - 1].place > read.upto:
             count -= 1
@@ -218,6 +221,14 @@ class Outbox:
             return None
         sending = events[:count]
         return Publish(lane.stream, read.after, sending[-1].place, payload, count, lane.repeated(sending))
+
+    def could_not_read(self, read: Read, fault: str, now_s: float) -> None:
+        """The log gave a fault for `read`: this stream waits and tries again, the others go on."""
+        if read is not self._reading:
+            return
+        self._reading = None
+        reason = f"stream {read.stream} cannot be read: {fault}"
+        self._lanes[read.stream].could_not_read(reason, now_s + self._readings[read.stream].next_s())
 
     def handed_over(self, publish: Publish, mid: int, now_s: float) -> None:
         """The batch went out under this message id."""

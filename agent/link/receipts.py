@@ -1,8 +1,9 @@
-"""The ledger's receipts: parsed strictly, and compared with the log before anything is published on a connection.
+"""The ledger's receipts: parsed strictly, and compared with the log.
 
 A ledger that is ahead of this log, or holds another event at the same sequence, means that the log went back in time
-(a restored card): it begins a new epoch. A ledger that is behind our cursor means that the broker lost what it had
-acknowledged: we send it again. Nothing is ever dropped because of a receipt.
+(a restored card): it begins a new epoch. A ledger that is behind our cursor means that the broker or the ledger lost
+what was acknowledged: we send it again. A complete receipt that does not name a stream lacks all of it. Nothing is
+ever dropped because of a receipt.
 """
 
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ __all__ = [
     "StreamReceipt",
     "compare",
     "parse_receipts",
+    "tell_of_our_epoch",
 ]
 
 RECEIPT_BYTES_MAX: Final = 262_144
@@ -85,8 +87,12 @@ class DayAnswer(_Part):
 
 
 class Receipts(_Part):
-    """One message on the `ack` topic."""
+    """One message on the `ack` topic.
 
+    It is complete when the ledger holds nothing of this device beyond the streams and epochs that it names.
+    """
+
+    complete: bool = False
     receipts: Annotated[list[StreamReceipt], Field(max_length=RECEIPTS_MAX)]
     days: Annotated[list[DayAnswer], Field(max_length=DAYS_MAX)] = []
 
@@ -126,6 +132,8 @@ class LogFacts(Protocol):
     @property
     def epoch(self) -> str: ...
 
+    def epoch_id(self, number: int) -> str: ...
+
     def epoch_number(self, epoch_id: str) -> int | None: ...
 
     def head(self, stream: Stream) -> Place: ...
@@ -155,22 +163,22 @@ def parse_receipts(payload: bytes) -> Receipts:
 
 
 def compare(receipts: Receipts, log: LogFacts) -> list[StartEpoch | Rewind | Gap]:
-    """What to do before publishing: at most one new epoch, at most one rewind per stream, and the gaps to report."""
+    """What to do about them: at most one new epoch, at most one rewind per stream, and the gaps to report."""
     ahead: list[StartEpoch] = []
     rewinds: dict[Stream, Rewind] = {}
     gaps: list[Gap] = []
-    for receipt in receipts.receipts:
+    for receipt in [*receipts.receipts, *_unnamed(receipts, log)]:
         number, stream = log.epoch_number(receipt.epoch), _STREAMS.get(receipt.stream)
         if number is None or stream is None:
             continue  # of another log, or of a newer version of us
         if receipt.epoch == log.epoch and (reason := _ahead(receipt, stream, number, log)):
             ahead.append(StartEpoch(reason))
             continue
-        for first, last in _lost(receipt, log.cursor(stream), number):
+        for first, last, all_lost in _lost(receipt, log.cursor(stream), number):
             there = log.first_after(stream, Place(number, first - 1))
             kept = there if there and there.epoch == number and (last is None or there.sequence <= last) else None
             gone_upto = kept.sequence - 1 if kept else last
-            if gone_upto is not None and gone_upto >= first:
+            if all_lost and gone_upto is not None and gone_upto >= first:
                 gaps.append(Gap(stream, receipt.epoch, first, gone_upto))
             if kept:
                 place = Place(number, kept.sequence - 1)
@@ -178,6 +186,28 @@ def compare(receipts: Receipts, log: LogFacts) -> list[StartEpoch | Rewind | Gap
                     rewinds[stream] = Rewind(stream, place, f"the ledger lacks {stream} {kept.sequence} and maybe more")
                 break
     return [*ahead[:1], *rewinds.values(), *gaps]
+
+
+def tell_of_our_epoch(receipts: Receipts, log: LogFacts) -> bool:
+    """Whether they say how the ledger stands to the current epoch, as far as it was ever sent."""
+    number = log.epoch_number(log.epoch)
+    cursors = (log.cursor(stream) for stream in Stream)
+    if receipts.complete or not any(cursor.epoch == number and cursor.sequence for cursor in cursors):
+        return True
+    return any(receipt.epoch == log.epoch for receipt in receipts.receipts)
+
+
+def _unnamed(receipts: Receipts, log: LogFacts) -> Iterator[StreamReceipt]:
+    """What a complete receipt says by silence: nothing is there of these streams and epochs, which we sent."""
+    ours = log.epoch_number(log.epoch)
+    if not receipts.complete or ours is None:
+        return
+    named = {(receipt.stream, receipt.epoch) for receipt in receipts.receipts}
+    for number in range(1, ours + 1):
+        epoch = log.epoch_id(number)
+        for stream in Stream:
+            if (stream.value, epoch) not in named and log.cursor(stream) > Place(number, 0):
+                yield StreamReceipt(stream=stream.value, epoch=epoch, upto=0, last_id="", missing=[])
 
 
 def _ahead(receipt: StreamReceipt, stream: Stream, number: int, log: LogFacts) -> str:
@@ -192,14 +222,23 @@ def _ahead(receipt: StreamReceipt, stream: Stream, number: int, log: LogFacts) -
     return ""
 
 
-def _lost(receipt: StreamReceipt, cursor: Place, number: int) -> Iterator[tuple[int, int | None]]:
-    """Ranges below our cursor that the ledger lacks, in order; None ends one at the end of an epoch before ours."""
+def _lost(receipt: StreamReceipt, cursor: Place, number: int) -> Iterator[tuple[int, int | None, bool]]:
+    """Ranges below our cursor that the ledger lacks, in order, each with whether it lacks all or some of it.
+
+    None ends one at the end of an epoch before ours.
+    """
     if cursor.epoch < number:
         return
     limit = cursor.sequence if cursor.epoch == number else None
     for first, last in receipt.missing:
         if limit is not None and first > limit:
             return
-        yield first, last if limit is None else min(last, limit)
+        yield first, last if limit is None else min(last, limit), True
+    listed = sum(last - first + 1 for first, last in receipt.missing)
+    if receipt.missing_count > listed:  # more holes than a receipt has room for
+        first = receipt.missing[-1][1] + 1 if receipt.missing else 1
+        last = receipt.upto if limit is None else min(receipt.upto, limit)
+        if first <= last:
+            yield first, last, False
     if limit is None or receipt.upto < limit:
-        yield receipt.upto + 1, limit
+        yield receipt.upto + 1, limit, True

@@ -1,40 +1,37 @@
-"""What the link does on one connection: hear the ledger first, then send, take answers, and keep the state renewed."""
+"""What the link does on one connection: hear the ledger first, then send, take answers, and keep the state renewed.
+
+What a receipt asks for is done between connections, while nothing is in flight: one that asks for something later
+ends the connection, and the next one begins with it.
+"""
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from agent.clock import Clock
+from agent.errors import EnvironmentFault, LogUnreadable, StorageFailed
 from agent.event_types import Stream
 from agent.link.connection import Message, MqttConnection, PubAck
 from agent.link.device_state import DeviceState
 from agent.link.errors import ConnectionLost, ReceiptRefused, SubscriptionRefused
+from agent.link.ledger_word import LedgerWord
 from agent.link.outbox import Outbox
 from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, reason_name
-from agent.link.receipts import Gap, Receipts, Rewind, StartEpoch, compare, parse_receipts
-from agent.log import EventLog, Place
+from agent.link.receipts import Gap, Receipts, Rewind, StartEpoch, compare, parse_receipts, tell_of_our_epoch
+from agent.log import CLOUD, EventLog, Place
 from agent.log_lines import log_event
 from agent.settings import LinkSettings
 from agent.topics import Channel, DeviceName
 
-__all__ = ["BATCH_CONTENT_TYPE", "LedgerWord", "Parts", "Session"]
+__all__ = ["BATCH_CONTENT_TYPE", "Parts", "Session"]
 
 BATCH_CONTENT_TYPE: Final = "application/cloudevents-batch+json"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class LedgerWord:
-    """What the ledger has said, over all connections."""
-
-    newest: Receipts | None = None
-    settled: Receipts | None = None
-    """The last that we acted on. While the ledger is away, the broker repeats it on each connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +62,7 @@ class Session:
         self._topics = {stream: parts.name.topic(Channel.EVENTS, stream) for stream in Stream}
         self._receipt_topic = parts.name.topic(Channel.RECEIPTS)
         self._told: set[int] = set()
+        self._warned: set[str] = set()
         self._ledger_heard = False
 
     async def run(self) -> None:
@@ -96,26 +94,42 @@ class Session:
 
     async def _hear_ledger(self) -> None:
         receipts = await self._receipts_on_connect()
+        ledger, outbox = self._parts.ledger, self._parts.outbox
+        self._ledger_heard = receipts is not None
+        cursors = {stream: outbox.cursor(stream) for stream in Stream}
+        if ledger.pending and not (receipts and tell_of_our_epoch(receipts, self._facts(cursors))):
+            receipts = ledger.pending
         if receipts is None:
             return
-        self._ledger_heard = True
-        self._parts.ledger.settled = receipts
-        for action in self._compare(receipts):
+        if await self._rewind(self._compare(receipts, cursors)):
+            await self._rewind(self._compare(receipts, cursors))  # retention may have come in between, but cannot now
+        for action in self._compare(receipts, cursors):
             match action:
                 case StartEpoch():
                     epoch = await self._parts.log.start_epoch("behind_ledger")
                     _warn("link.behind_ledger", f"this log went back in time: {action.reason}; new epoch {epoch}")
                     self._publish_state(self._state.online())
                 case Rewind():
-                    _warn("link.rewind", f"the broker lost what it acknowledged: {action.reason}; sending again")
-                    self._parts.outbox.rewind(action.stream, action.place, self._parts.clock.monotonic_s())
-                    self._parts.moved.set()
+                    _warn("link.rewind", f"what was acknowledged got lost: {action.reason}; sending again")
+                    ledger.repaired(action, self._parts.clock.monotonic_s())
                 case Gap():
                     log_event(_log, logging.ERROR, "link.gap", str(action))
+        ledger.settled, ledger.pending = receipts, None
+
+    async def _rewind(self, actions: Sequence[StartEpoch | Rewind | Gap]) -> bool:
+        """Does the rewinds among them; whether there were any. From then on retention keeps what they send again."""
+        rewinds = [action for action in actions if isinstance(action, Rewind)]
+        for rewind in rewinds:
+            self._parts.outbox.rewind(rewind.stream, rewind.place, self._parts.clock.monotonic_s())
+            try:
+                await self._parts.log.advance(CLOUD, rewind.stream, rewind.place)
+            except EnvironmentFault as fault:
+                _warn("link.cursor_failed", f"the log cannot note yet that {rewind.stream} is sent again: {fault}")
+                self._parts.moved.set()
+        return bool(rewinds)
 
     async def _receipts_on_connect(self) -> Receipts | None:
         """The newest receipts within `receipt_wait_s`; what lags behind our cursors gets that long to catch up."""
-        settled = self._parts.ledger.settled
         receipts: Receipts | None = None
         try:
             async with asyncio.timeout(self._parts.settings.receipt_wait_s):
@@ -124,11 +138,14 @@ class Session:
                     found = self._receipts_in(event)
                     if found is None:
                         continue
-                    lags = any(isinstance(action, Rewind) for action in self._compare(found))
-                    if lags and found == settled and isinstance(event, Message) and event.retained:
-                        continue  # it led to a rewind before, and the ledger has said nothing since
+                    actions = self._compare(found)
+                    lags = any(isinstance(action, Rewind) for action in actions)
+                    if lags and self._repeats(event, found):
+                        continue
                     receipts = found
-                    if not lags:
+                    if any(isinstance(action, StartEpoch) for action in actions):
+                        break  # time does not change that
+                    if not lags and tell_of_our_epoch(found, self._facts()):
                         break
         except TimeoutError:
             pass
@@ -150,20 +167,39 @@ class Session:
         self._parts.ledger.newest = receipts
         return receipts
 
+    def _repeats(self, event: PubAck | Message, receipts: Receipts) -> bool:
+        """Whether only the broker says again what we acted on before, and the ledger has said nothing since."""
+        return isinstance(event, Message) and event.retained and receipts == self._parts.ledger.settled
+
     def _hear_late(self, receipts: Receipts, acknowledged_before: Mapping[Stream, Place]) -> None:
-        """The first receipt came after we began to publish: what it asks for is done before publishing."""
-        if self._ledger_heard:
-            return
-        self._ledger_heard = True
-        for found in self._compare(receipts, acknowledged_before):
-            if not isinstance(found, Gap):
-                raise ConnectionLost(f"connecting again, as the ledger was heard late: {found.reason}")
+        """A receipt came after we began to publish: what it asks for is done on the next connection.
+
+        The first on a connection has missed its time; a later one that lacks something may only lag, and gets time.
+
+        Raises:
+            ConnectionLost: it asks for something.
+        """
+        ledger = self._parts.ledger
+        first, self._ledger_heard = not self._ledger_heard, True
+        asked = self._compare(receipts)
+        rewinds = [action for action in asked if isinstance(action, Rewind)]
+        reasons = [action.reason for action in asked if isinstance(action, StartEpoch)]
+        reasons += [rewind.reason for rewind in ledger.lasting(rewinds, self._parts.clock.monotonic_s())]
+        if first:
+            missed = self._compare(receipts, acknowledged_before)
+            reasons += [action.reason for action in missed if not isinstance(action, Gap)]
+        if reasons:
+            ledger.pending = receipts
+            raise ConnectionLost(f"connecting again for what the ledger says: {reasons[0]}")
 
     def _compare(
         self, receipts: Receipts, cursors: Mapping[Stream, Place] | None = None
     ) -> list[StartEpoch | Rewind | Gap]:
+        return compare(receipts, self._facts(cursors))
+
+    def _facts(self, cursors: Mapping[Stream, Place] | None = None) -> "_Facts":
         outbox = self._parts.outbox
-        return compare(receipts, _Facts(self._parts.log, cursors or {s: outbox.cursor(s) for s in Stream}))
+        return _Facts(self._parts.log, cursors or {stream: outbox.cursor(stream) for stream in Stream})
 
     # --- the tasks -----------------------------------------------------------------------------------------
 
@@ -173,7 +209,8 @@ class Session:
                 self._parts.outbox.puback(event.mid, event.code, self._parts.clock.monotonic_s())
                 self._parts.work.set()
                 self._parts.moved.set()
-            if receipts := self._receipts_in(event):
+            receipts = self._receipts_in(event)
+            if receipts and not self._repeats(event, receipts):
                 self._hear_late(receipts, acknowledged_before)
 
     async def _send(self) -> None:
@@ -189,7 +226,13 @@ class Session:
                 await self._work_or(outbox.wait_s(now_s))
                 continue
             read = partial(log.read, wish.stream, wish.after, events_max=wish.events_max, bytes_max=wish.bytes_max)
-            publish = outbox.loaded(wish, await loop.run_in_executor(self._parts.reader, read))
+            try:
+                events = await loop.run_in_executor(self._parts.reader, read)
+            except (LogUnreadable, StorageFailed) as fault:
+                self._warn_once("link.unreadable", f"stream {wish.stream} waits, the others go on: {fault}")
+                outbox.could_not_read(wish, str(fault), clock.monotonic_s())
+                continue
+            publish = outbox.loaded(wish, events)
             if publish is None:
                 self._parts.moved.set()
                 continue
@@ -215,6 +258,11 @@ class Session:
         # A broker whose window is one has no place for it beside events.
         qos = 1 if self._connection.limits.receive_maximum > 1 else 0
         self._connection.publish(self._parts.name.topic(Channel.STATE), payload, qos=qos, retain=True)
+
+    def _warn_once(self, event: str, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            _warn(event, message)
 
     def _tell_once(self, code: int) -> None:
         if code == 0 or code in self._told:
@@ -254,6 +302,9 @@ class _Facts:
     def epoch(self) -> str:
         return self.log.epoch
 
+    def epoch_id(self, number: int) -> str:
+        return self.log.epoch_id(number)
+
     def epoch_number(self, epoch_id: str) -> int | None:
         return self.log.epoch_number(epoch_id)
 
@@ -264,8 +315,14 @@ class _Facts:
         return self.cursors[stream]
 
     def id_at(self, stream: Stream, place: Place) -> str | None:
-        return self.log.id_at(stream, place)
+        try:
+            return self.log.id_at(stream, place)
+        except (LogUnreadable, StorageFailed):
+            return None  # as good as gone; whoever sends the stream tells
 
     def first_after(self, stream: Stream, place: Place) -> Place | None:
-        found = self.log.read(stream, place, events_max=1, bytes_max=1)
+        try:
+            found = self.log.read(stream, place, events_max=1, bytes_max=1)
+        except (LogUnreadable, StorageFailed):
+            return None
         return found[0].place if found else None

@@ -49,6 +49,7 @@ _NEW_CONFLICT: Final = (
 _BURY: Final = "INSERT INTO dead_letters (topic, reason, received, size_bytes, body) VALUES (?, ?, ?, ?, ?)"
 _FORGET_DEAD: Final = "DELETE FROM dead_letters WHERE number <= ?"
 _SESSION: Final = "SELECT session, status FROM devices WHERE device = ?"
+_STATE: Final = "SELECT state FROM devices WHERE device = ?"
 _DEVICES: Final = "SELECT device FROM devices"
 _SAVE_STATE: Final = "INSERT OR REPLACE INTO devices (device, status, session, state, received) VALUES (?, ?, ?, ?, ?)"
 
@@ -139,6 +140,12 @@ class Ledger:
     def books(self, device: str) -> list[Book]:
         """A device's streams in the order of their first event, for reading only."""
         return self._books.of_device(device)
+
+    def state_epoch(self, device: str) -> str:
+        """The epoch that a device's last state message names; empty when none does."""
+        found = self._connection.execute(_STATE, (device,)).fetchone()
+        epoch = json.loads(found[0]).get("epoch", "") if found else ""
+        return epoch if isinstance(epoch, str) else ""
 
     def day_answers(self, device: str) -> list[DayAnswer]:
         """The answers to a device's last fourteen business days."""

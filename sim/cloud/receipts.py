@@ -19,11 +19,17 @@ def receipt_payload(ledger: Ledger, device: str) -> bytes:
 
 
 def receipt_document(ledger: Ledger, device: str) -> dict[str, Any]:  # Any: a JSON object
-    """Every stream of the device's last two epochs, and the answers to its last fourteen business days."""
+    """Every stream of some of the device's epochs, and the answers to its last fourteen business days.
+
+    The epochs are the two that came last, and the one that its last state message names: a device whose data folder
+    was put back from an old copy asks about an older one. `complete` says that there are no others.
+    """
     books = ledger.books(device)
-    epochs = list(dict.fromkeys(book.key.epoch for book in books))[-EPOCHS_MAX:]
+    epochs = list(dict.fromkeys(book.key.epoch for book in books))
+    told = {*epochs[-EPOCHS_MAX:], ledger.state_epoch(device)}
     return {
-        "receipts": [_receipt(book) for book in books if book.key.epoch in epochs],
+        "complete": told.issuperset(epochs),
+        "receipts": [_receipt(book) for book in books if book.key.epoch in told],
         "days": [_day(answer) for answer in ledger.day_answers(device)],
     }
 

@@ -122,9 +122,10 @@ class Cloud:
     def statuses(self) -> list[str]:
         return [state["status"] for state in self.states]
 
-    async def tell(self, *receipts: dict[str, Any], days: Any = ()) -> None:  # Any: JSON
+    async def tell(self, *receipts: dict[str, Any], days: Any = (), complete: bool = False) -> None:  # Any: JSON
         """Publishes receipts as the ledger would."""
-        await self.tell_raw(json.dumps({"receipts": receipts, "days": list(days)}).encode())
+        document = {"complete": complete, "receipts": receipts, "days": list(days)}
+        await self.tell_raw(json.dumps(document).encode())
 
     async def tell_raw(self, payload: bytes) -> None:
         await self.client.publish(NAME.topic(Channel.RECEIPTS), payload, qos=1, retain=True)

@@ -390,3 +390,20 @@ def test_payloads_are_json_even_for_one_event() -> None:
     world.drain()
     assert json.loads(world.history[0].publish.payload) == [["audit", 1, 1]]
     assert len(world.history[0].publish.payload) + OVERHEAD_BYTES < world.packet_bytes_max
+
+
+def test_a_stream_that_cannot_be_read_waits_and_the_others_go_on() -> None:
+    world = connected()
+    world.append(Stream.SALES, 4)
+    world.append(Stream.SENSOR, 4)
+    world.outbox.set_heads({stream: world.head(stream) for stream in Stream}, world.now_s)
+    wish = world.outbox.next_read(world.now_s)
+    assert wish is not None
+    world.outbox.could_not_read(wish, "page 7 is damaged", world.now_s)
+    other = Stream.SENSOR if wish.stream is Stream.SALES else Stream.SALES
+    assert world.outbox.troubles == {wish.stream: f"stream {wish.stream} cannot be read: page 7 is damaged"}
+    world.pump()
+    assert sequences(world, other) == [[1, 2, 3, 4]]
+    world.drain()
+    assert sequences(world, wish.stream) == [[1, 2, 3, 4]]
+    assert world.outbox.troubles == {}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.event_types import Stream
 from agent.link.errors import ReceiptRefused
-from agent.link.receipts import Gap, Rewind, StartEpoch, compare, parse_receipts
+from agent.link.receipts import Gap, Rewind, StartEpoch, compare, parse_receipts, tell_of_our_epoch
 from agent.log import START, Place
 
 OLD, NEW = "0195a2b3-0000-7000-8000-000000000000", "0195a2b4-0000-7000-8000-000000000000"
@@ -28,6 +28,9 @@ class Facts:
     @property
     def epoch(self) -> str:
         return self.epochs[-1]
+
+    def epoch_id(self, number: int) -> str:
+        return self.epochs[number - 1]
 
     def epoch_number(self, epoch_id: str) -> int | None:
         return self.epochs.index(epoch_id) + 1 if epoch_id in self.epochs else None
@@ -68,8 +71,12 @@ def receipt(epoch: str = NEW, upto: int = 10, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def compared(facts: Facts, *receipts: dict[str, Any]) -> list[StartEpoch | Rewind | Gap]:  # Any: a JSON object
-    return compare(parse_receipts(json.dumps({"receipts": receipts, "days": []}).encode()), facts)
+def compared(
+    facts: Facts,
+    *receipts: dict[str, Any],  # Any: a JSON object
+    complete: bool = False,
+) -> list[StartEpoch | Rewind | Gap]:
+    return compare(parse_receipts(json.dumps({"complete": complete, "receipts": receipts}).encode()), facts)
 
 
 # --- parsing ---------------------------------------------------------------------------------------------------
@@ -101,6 +108,7 @@ def test_a_receipt_of_the_ledger_is_read_whole_and_unknown_fields_are_ignored() 
         (b'{"receipts":[],"receipts":[]}', "twice"),
         (b'{"receipts":[{"stream":"sales"}]}', "receipts[0].epoch"),
         (b'{"days":[]}', "receipts"),
+        (b'{"receipts":[],"complete":"yes"}', "complete"),
         (json.dumps({"receipts": [receipt(upto=-1)]}).encode(), "receipts[0].upto"),
         (json.dumps({"receipts": [receipt() | {"upto": "5"}]}).encode(), "receipts[0].upto"),
         (json.dumps({"receipts": [receipt(missing=[[7, 5]])]}).encode(), "receipts[0]"),
@@ -246,6 +254,62 @@ def test_receipts_of_another_log_or_an_unknown_stream_are_ignored() -> None:
 
 def test_an_empty_receipt_asks_for_nothing() -> None:
     assert compared(log(2, 1, 10, cursor=10)) == []
+
+
+def test_what_a_complete_receipt_does_not_name_is_sent_again_from_the_first_that_is_kept() -> None:
+    (action,) = compared(log(2, 1, 10, cursor=10), complete=True)
+    assert isinstance(action, Rewind)
+    assert action.place == Place(2, 0)
+    rewind, gap = compared(log(2, 6, 10, cursor=10), complete=True)
+    assert isinstance(rewind, Rewind)
+    assert rewind.place == Place(2, 5)
+    assert gap == Gap(Stream.SALES, NEW, 1, 5)
+    assert compared(log(2, 1, 10, cursor=10), receipt(), complete=True) == []
+
+
+def test_what_a_complete_receipt_does_not_name_may_be_of_an_older_epoch() -> None:
+    places = [Place(1, sequence) for sequence in range(1, 13)] + [Place(2, 1), Place(2, 2)]
+    facts = Facts({Stream.SALES: places}, {Stream.SALES: Place(2, 2)})
+    (action,) = compared(facts, receipt(upto=2), complete=True)
+    assert isinstance(action, Rewind)
+    assert action.place == Place(1, 0)
+    assert compared(facts, receipt(upto=2)) == []
+
+
+def test_what_was_never_sent_need_not_be_named() -> None:
+    assert compared(log(2, 1, 10, cursor=0), complete=True) == []
+
+
+def test_holes_beyond_those_that_a_receipt_lists_are_sent_again() -> None:
+    facts = log(2, 300, 1_000, cursor=1_000)
+    listed = [[sequence, sequence] for sequence in range(1, 201, 2)]
+    rewind, *gaps = compared(facts, receipt(upto=1_000, missing=listed, missing_count=150))
+    assert isinstance(rewind, Rewind)
+    assert rewind.place == Place(2, 299)
+    assert len(gaps) == 100
+    assert len(compared(facts, receipt(upto=1_000, missing=listed, missing_count=100))) == 100
+    assert len(compared(facts, receipt(upto=199, last_id="x", missing=listed, missing_count=150))) == 102
+
+
+@pytest.mark.parametrize(
+    ("facts", "receipts", "complete", "told"),
+    [
+        (log(2, 1, 10, cursor=10), [receipt()], False, True),
+        (log(2, 1, 10, cursor=10), [receipt(epoch=OLD)], False, False),
+        (log(2, 1, 10, cursor=10), [receipt(epoch=OLD)], True, True),
+        (log(2, 1, 10, cursor=0), [receipt(epoch=OLD)], False, True),
+        (log(1, 1, 10, cursor=10), [receipt(epoch=OLD)], False, True),
+    ],
+)
+def test_receipts_may_say_nothing_of_what_we_sent_in_our_epoch(
+    facts: Facts,
+    receipts: list[dict[str, Any]],  # Any: a JSON object
+    *,
+    complete: bool,
+    told: bool,
+) -> None:
+    parsed = parse_receipts(json.dumps({"complete": complete, "receipts": receipts}).encode())
+    assert tell_of_our_epoch(parsed, facts) is told
 
 
 def test_a_ledger_that_lost_everything_is_sent_everything() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.link.receipts import parse_receipts
+from agent.topics import Channel, DeviceName, parse_topic
 from sim.cloud.ledger import Ledger
 from sim.cloud.receipts import receipt_document, receipt_payload
 from tests.sim.cloud.publishes import (
@@ -33,6 +34,7 @@ def test_a_receipt_tells_high_water_holes_and_conflicts(ledger: Ledger) -> None:
     sales(ledger, [1, 2, 6, 9])
     ledger.accept(events_topic(), batch(event(2, event_id="another")))
     assert receipt_document(ledger, DEVICE) == {
+        "complete": True,
         "receipts": [
             {
                 "stream": "sales",
@@ -73,6 +75,29 @@ def test_a_receipt_holds_the_last_two_epochs_in_order_of_arrival(ledger: Ledger)
     assert found == [(epoch, stream) for epoch in ("epoch-a", "epoch-b") for stream in ("sales", "stock")]
 
 
+def test_the_epoch_of_the_devices_last_state_is_always_told(ledger: Ledger) -> None:
+    for epoch in ("epoch-a", "epoch-b"):
+        sales(ledger, [1], epoch=epoch)
+    assert receipt_document(ledger, DEVICE)["complete"] is True
+    for epoch in ("epoch-c", "epoch-d"):
+        sales(ledger, [1], epoch=epoch)
+    assert receipt_document(ledger, DEVICE)["complete"] is False
+    say_state(ledger, epoch="epoch-b")
+    document = receipt_document(ledger, DEVICE)
+    assert [receipt["epoch"] for receipt in document["receipts"]] == ["epoch-b", "epoch-c", "epoch-d"]
+    assert document["complete"] is False
+    say_state(ledger, epoch="epoch-a")
+    assert receipt_document(ledger, DEVICE)["receipts"][0]["epoch"] == "epoch-a"
+    say_state(ledger, epoch=["epoch-a"])
+    assert len(receipt_document(ledger, DEVICE)["receipts"]) == 2
+
+
+def say_state(ledger: Ledger, **changes: object) -> None:
+    site, name = DEVICE.split("/")
+    state = {"status": "online", "session": "s"} | changes
+    ledger.note_state(parse_topic(DeviceName(site, name).topic(Channel.STATE)), json.dumps(state).encode())
+
+
 def test_at_most_a_hundred_ranges_are_listed_and_all_are_counted(ledger: Ledger) -> None:
     sales(ledger, range(2, 503, 2))
     (receipt,) = receipt_document(ledger, DEVICE)["receipts"]
@@ -82,7 +107,11 @@ def test_at_most_a_hundred_ranges_are_listed_and_all_are_counted(ledger: Ledger)
 
 
 def test_a_device_that_sent_nothing_has_an_empty_receipt(ledger: Ledger) -> None:
-    assert json.loads(receipt_payload(ledger, "store-9/box-9")) == {"receipts": [], "days": []}
+    assert json.loads(receipt_payload(ledger, "store-9/box-9")) == {
+        "complete": True,
+        "receipts": [],
+        "days": [],
+    }
 
 
 def test_the_agent_reads_what_the_twin_writes(ledger: Ledger) -> None:
