@@ -19,6 +19,7 @@ from agent.link.connection import Login, MqttConnection, Will, packet_overhead_b
 from agent.link.device_state import DeviceState
 from agent.link.dial import Endpoint, tls_context
 from agent.link.errors import BrokerRefused, ConnectionLost, LinkMisconfigured
+from agent.link.inbox import Inbox, NoInbox
 from agent.link.ledger_word import LedgerWord
 from agent.link.outbox import Outbox
 from agent.link.reasons import QUOTA, reason_name
@@ -56,6 +57,7 @@ class Link:
         random: Random,
         new_id: Callable[[], str],
         version: str,
+        inbox: Inbox | None = None,
     ) -> None:
         self._log = log
         self._name = name
@@ -63,6 +65,7 @@ class Link:
         self._clock = clock
         self._new_id = new_id
         self._version = version
+        self._inbox = inbox or NoInbox()
         self._backoff = Backoff(settings.backoff_min_s, settings.backoff_max_s, random)
         self._outbox = Outbox(
             {stream: log.cursor(CLOUD, stream) for stream in Stream},
@@ -94,6 +97,7 @@ class Link:
                 self._settings,
                 self._clock,
                 self._ledger,
+                self._inbox,
                 reader,
                 self._work,
                 self._moved,

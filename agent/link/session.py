@@ -18,6 +18,7 @@ from agent.event_types import Stream
 from agent.link.connection import Message, MqttConnection, PubAck
 from agent.link.device_state import DeviceState
 from agent.link.errors import ConnectionLost, ReceiptRefused, SubscriptionRefused
+from agent.link.inbox import Inbox
 from agent.link.ledger_word import LedgerWord
 from agent.link.outbox import Outbox
 from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, reason_name
@@ -44,6 +45,7 @@ class Parts:
     settings: LinkSettings
     clock: Clock
     ledger: LedgerWord
+    inbox: Inbox
     reader: Executor
     """Reads the log, one batch at a time."""
     work: asyncio.Event
@@ -81,6 +83,7 @@ class Session:
                 asyncio.create_task(self._take_answers(acknowledged_before), name="link answers"),
                 asyncio.create_task(self._send(), name="link send"),
                 asyncio.create_task(self._renew_state(), name="link state"),
+                asyncio.create_task(self._hear_others(), name="link inbox"),
             )
         finally:
             outbox.disconnected()
@@ -209,9 +212,24 @@ class Session:
                 self._parts.outbox.puback(event.mid, event.code, self._parts.clock.monotonic_s())
                 self._parts.work.set()
                 self._parts.moved.set()
+            elif event.topic != self._receipt_topic and not self._parts.inbox.put(event.topic, event.payload):
+                raise ConnectionLost("connecting again: more came down than can be taken at once")
             receipts = self._receipts_in(event)
             if receipts and not self._repeats(event, receipts):
                 self._hear_late(receipts, acknowledged_before)
+
+    async def _hear_others(self) -> None:
+        """Subscribe to what others want, now and as they ask for more."""
+        for topic_filter in self._parts.inbox.filters():
+            await self._subscribe(topic_filter)
+        while True:
+            await self._subscribe(await self._parts.inbox.next_filter())
+
+    async def _subscribe(self, topic_filter: str) -> None:
+        try:
+            await self._connection.subscribe(topic_filter)
+        except SubscriptionRefused as refused:
+            _warn("link.not_heard", f"{refused}: nothing will be heard there")
 
     async def _send(self) -> None:
         outbox, log, clock = self._parts.outbox, self._parts.log, self._parts.clock

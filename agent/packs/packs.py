@@ -68,6 +68,10 @@ class Packs:
         self._guarded(name, keep)
         self._finish(name)
 
+    def missing(self, name: str) -> list[int]:
+        """The chunks that the wanted pack of a set lacks."""
+        return sorted(self._missing.get(name, ())) if name in self._wanted else []
+
     def _is_news(self, name: str, manifest: Manifest) -> bool:
         applied = self._shelf.applied(name)
         if applied is None or manifest.version > applied.version:

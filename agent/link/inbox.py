@@ -1,0 +1,38 @@
+"""What the link hears for others: topics they want, and where their messages go."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+__all__ = ["Inbox", "NoInbox"]
+
+
+class Inbox(Protocol):
+    """Somebody who wants messages beside the ledger's receipts. Called in the event loop; nothing here may block."""
+
+    def filters(self) -> Sequence[str]:
+        """The topic filters to subscribe on a new connection."""
+        ...
+
+    async def next_filter(self) -> str:
+        """Waits for one more filter that is wanted on the connection that is up."""
+        ...
+
+    def put(self, topic: str, payload: bytes) -> bool:
+        """Takes a message; False when there is no room, which ends the connection: retained messages come again."""
+        ...
+
+
+class NoInbox:
+    """Wants nothing."""
+
+    def filters(self) -> Sequence[str]:
+        return ()
+
+    async def next_filter(self) -> str:
+        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return await never
+
+    def put(self, topic: str, payload: bytes) -> bool:
+        del topic, payload
+        return True
