@@ -5,12 +5,14 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 from agent import __version__
 from agent.api import LocalApi
 from agent.baskets import BasketBoard
-from agent.catalogue import Catalogue
+from agent.catalogue import Catalogue, CatalogueRefused
 from agent.clock import Clock, IdFactory, ShopClock, SystemClock, system_random
 from agent.data_folder import DataFolder
 from agent.day_close import DayCloser
@@ -21,6 +23,7 @@ from agent.housekeeping import Housekeeping
 from agent.link import Link, LinkState
 from agent.log import EventLog, Place
 from agent.log_lines import log_event
+from agent.packs import OfferBook, PackInbox, PackRefused, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.settings import ClockSettings, Settings
@@ -65,7 +68,7 @@ class Agent:
         async with AsyncExitStack() as closing:
             await self._serve(*self._build(closing))
 
-    def _build(self, closing: AsyncExitStack) -> tuple[EventLog, Link, LocalApi, Housekeeping]:
+    def _build(self, closing: AsyncExitStack) -> tuple[EventLog, Link, PackInbox, LocalApi, Housekeeping]:
         """Every part, in the order of their needs; `closing` lets go of files at the end."""
         settings, folder, clock = self._settings, self._folder, self._clock
         random = system_random()
@@ -77,7 +80,15 @@ class Agent:
         closing.push_async_callback(log.close)
         catalogue = Catalogue.open(folder.decide / "model.sqlite")
         closing.callback(catalogue.close)
-        link = Link(log, name, settings.link, clock=clock, random=random, new_id=new_id, version=__version__)
+        offers = OfferBook()
+        packs = Packs(
+            PackShelf(folder.packs), {"catalogue": partial(_import_catalogue, catalogue), "offers": offers.load}
+        )
+        packs.restore("offers")
+        inbox = PackInbox(packs, name)
+        link = Link(
+            log, name, settings.link, clock=clock, random=random, new_id=new_id, version=__version__, inbox=inbox
+        )
         baskets = BasketBoard()
         _restore(baskets.restore, log, Stream.SALES)
         log.add_listener(baskets.on_commit)
@@ -95,24 +106,32 @@ class Agent:
             baskets=baskets,
             till_requests=till_requests,
             catalogue=catalogue,
+            packs=packs,
+            offers=offers,
             clock=clock,
         )
-        housekeeping = Housekeeping(
+        housekeeping = self._housekeeping(log, decoder, link)
+        return log, link, inbox, api, housekeeping
+
+    def _housekeeping(self, log: EventLog, decoder: EventDecoder, link: Link) -> Housekeeping:
+        return Housekeeping(
             log,
             decoder,
-            DayCloser(log, decoder, settings.site, clock),
-            clock=clock,
+            DayCloser(log, decoder, self._settings.site, self._clock),
+            clock=self._clock,
             connected=lambda: link.status().state is LinkState.ONLINE,
-            retention_interval_s=settings.log.retention_interval_s,
-            health_interval_s=settings.device.health_interval_s,
+            retention_interval_s=self._settings.log.retention_interval_s,
+            health_interval_s=self._settings.device.health_interval_s,
         )
-        return log, link, api, housekeeping
 
-    async def _serve(self, log: EventLog, link: Link, api: LocalApi, housekeeping: Housekeeping) -> None:
+    async def _serve(
+        self, log: EventLog, link: Link, inbox: PackInbox, api: LocalApi, housekeeping: Housekeeping
+    ) -> None:
         async with asyncio.TaskGroup() as tasks:
             work = {
                 "log-writer": log.wait_failed(),
                 "link": link.run(),
+                "packs": inbox.keep(),
                 "epochs": housekeeping.keep_epochs(),
                 "days": housekeeping.keep_days(),
                 "retention": housekeeping.keep_log_small(),
@@ -137,6 +156,15 @@ class Agent:
             for task in running:
                 task.cancel()
         log_event(logger, logging.INFO, "agent.stopped", "stopped in good order")
+
+
+def _import_catalogue(catalogue: Catalogue, pack: Path) -> None:
+    """The pack `catalogue` is a CSV file as `storeforward catalogue import` takes it."""
+    try:
+        with pack.open("rb") as file:
+            catalogue.import_csv(file, "catalogue")
+    except CatalogueRefused as refused:
+        raise PackRefused(f"catalogue refused: {refused}") from refused
 
 
 def _restore(take: Callable[[Iterator[bytes]], object], log: EventLog, stream: Stream) -> None:

@@ -42,6 +42,11 @@ class DataFolder:
         return self.path / "decide"
 
     @property
+    def packs(self) -> Path:
+        """Sets of data sent down by the cloud: can be fetched again."""
+        return self.path / "packs"
+
+    @property
     def identity(self) -> Path:
         """Keys and tokens; only for the owner."""
         return self.path / "identity"

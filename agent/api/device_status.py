@@ -73,5 +73,7 @@ class DeviceStatus(_Part):
     listeners: list[ListenerStatus]
     products: int
     tills: int
+    packs: dict[str, int]
+    """The version of each set of data that came down; 0 before the first."""
     problems: list[str]
     """What needs somebody, in plain words; empty when all is well."""

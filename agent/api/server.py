@@ -19,6 +19,7 @@ from agent.api.event_stream import HEARTBEAT_S, EventStreams
 from agent.api.intake import Intake, IntakeLimits
 from agent.api.listeners import Listeners, lan_names
 from agent.api.metrics import LogAndLink, Metrics
+from agent.api.offer_routes import OfferRoutes
 from agent.api.openapi import openapi_document
 from agent.api.product_routes import ProductRoutes
 from agent.api.rate import ProducerRates
@@ -36,6 +37,7 @@ from agent.errors import StoreforwardError
 from agent.events import EventDecoder
 from agent.link import LinkStatus, Receipts
 from agent.log import EventLog
+from agent.packs import OfferBook, Packs
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.settings import Settings
@@ -74,6 +76,8 @@ class LocalApi:
         baskets: BasketBoard,
         till_requests: TillRequests,
         catalogue: Catalogue,
+        packs: Packs,
+        offers: OfferBook,
         clock: Clock,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
@@ -96,6 +100,7 @@ class LocalApi:
             listeners=self._listeners,
             catalogue=catalogue,
             baskets=baskets,
+            packs=packs,
             clock=clock,
         )
         self.routes: Final[list[Route]] = [
@@ -103,6 +108,7 @@ class LocalApi:
             *BasketRoutes(baskets, self._streams).routes(),
             *TillRoutes(till_requests, self._recorder, self._streams, clock).routes(),
             *self._products.routes(),
+            *OfferRoutes(offers, lambda: packs.version("offers"), clock.wall).routes(),
             *StatusRoutes(report, receipts, self._unready, self._metrics).routes(),
             self._openapi_route(),
         ]

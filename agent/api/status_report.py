@@ -12,6 +12,7 @@ from agent.data_folder import DataFolder
 from agent.event_types import Stream
 from agent.link import LinkState, LinkStatus
 from agent.log import CLOUD, EventLog, Place
+from agent.packs import Packs
 from agent.settings import Settings
 
 __all__ = ["StatusReport"]
@@ -30,6 +31,7 @@ class StatusReport:
         listeners: Listeners,
         catalogue: Catalogue,
         baskets: BasketBoard,
+        packs: Packs,
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -39,6 +41,7 @@ class StatusReport:
         self._listeners = listeners
         self._catalogue = catalogue
         self._baskets = baskets
+        self._packs = packs
         self._clock = clock
         self._started = clock.wall()
         self._started_s = clock.monotonic_s()
@@ -57,6 +60,7 @@ class StatusReport:
             listeners=self._listeners.states,
             products=self._catalogue.size,
             tills=len(self._baskets.till_ids),
+            packs={name: self._packs.version(name) for name in self._packs.sets},
             problems=list(self._problems(link)),
         )
 
@@ -86,6 +90,8 @@ class StatusReport:
             yield f"link: {link.reason}"
         if link.unheard:
             yield f"link: nobody subscribes to what we publish ({link.unheard:,} times so far): is the cloud side up?"
+        for name, problem in self._packs.problems.items():
+            yield f"pack {name}: {problem}"
         if damaged := self._log.damaged_events:
             yield f"log: {damaged:,} events no longer match their checksum"
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import IO, Final, Self
 
 from agent.catalogue.csv_rows import read_products
@@ -45,6 +46,7 @@ class Catalogue:
         self.file: Final = file
         self._writer = writer
         self._reader = reader
+        self._importing = Lock()
         self._size = self._count()
 
     @classmethod
@@ -76,7 +78,7 @@ class Catalogue:
             StorageFull, StorageFailed: when the disk does not take them; nothing has changed then.
         """
         try:
-            with closing(read_products(source, name)) as rows:
+            with self._importing, closing(read_products(source, name)) as rows:
                 counts = Importer(self._writer).take(rows, name)
         except sqlite3.Error as error:
             fault = StorageFull if "full" in str(error) else StorageFailed

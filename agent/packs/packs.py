@@ -38,11 +38,10 @@ class Packs:
         applied = self._shelf.applied(name)
         return applied.version if applied else 0
 
-    def restore(self) -> None:
-        """Apply what was applied before a restart."""
-        for name, apply in self._appliers.items():
-            if file := self._shelf.pack_file(name):
-                self._guarded(name, lambda apply=apply, file=file: apply(file))  # type: ignore[misc]  # bound in place
+    def restore(self, name: str) -> None:
+        """Apply a set again that lives in memory only, as after a restart."""
+        if file := self._shelf.pack_file(name):
+            self._guarded(name, lambda: self._appliers[name](file))
 
     def manifest(self, name: str, payload: bytes) -> Manifest | None:
         """A manifest arrived; the one whose chunks are wanted now, or None when there is nothing to fetch."""

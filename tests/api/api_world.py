@@ -25,6 +25,7 @@ from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.link import Link, Receipts
 from agent.log import START, EventLog
+from agent.packs import OfferBook, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.settings import Settings
@@ -174,6 +175,7 @@ class World:
     baskets: BasketBoard
     till_requests: TillRequests
     catalogue: Catalogue
+    packs: Packs
     producers: ProducerRegistry
     api: LocalApi
     receipts: list[Receipts] = field(default_factory=list)
@@ -243,6 +245,8 @@ async def open_world(path: Path, *, heartbeat_s: float = 15.0, **sections: Mappi
         link = Link(log, name, settings.link, clock=clock, random=Random(1), new_id=new_id, version="test")
         decoder = EventDecoder(Origin(name), wall=clock.wall, new_id=new_id)
         till_requests = TillRequests(ttl_s=settings.api.till_request_ttl_s, new_id=new_id, basket=baskets.basket)
+        offers = OfferBook()
+        packs = Packs(PackShelf(folder.packs), {"offers": offers.load})
         api = LocalApi(
             settings=settings,
             folder=folder,
@@ -255,11 +259,15 @@ async def open_world(path: Path, *, heartbeat_s: float = 15.0, **sections: Mappi
             baskets=baskets,
             till_requests=till_requests,
             catalogue=catalogue,
+            packs=packs,
+            offers=offers,
             clock=clock,
             heartbeat_s=heartbeat_s,
         )
         await api.start()
         closing.push_async_callback(api.stop)
-        world = World(folder, settings, log, link, decoder, baskets, till_requests, catalogue, producers, api, receipts)
+        world = World(
+            folder, settings, log, link, decoder, baskets, till_requests, catalogue, packs, producers, api, receipts
+        )
         closing.push_async_callback(world.leave)
         yield world

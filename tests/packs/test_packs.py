@@ -85,7 +85,7 @@ def test_an_older_version_or_another_pack_of_the_same_is_not_taken(tmp_path: Pat
 def test_the_version_that_counts_is_applied_again_after_a_restart(tmp_path: Path) -> None:
     Device(tmp_path).send(b"kept over a restart")
     later = Device(tmp_path)
-    later.packs.restore()
+    later.packs.restore("offers")
     assert later.applied == [b"kept over a restart"]
     assert later.packs.manifest("offers", manifest(b"kept over a restart")) is None
 
