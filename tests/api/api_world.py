@@ -21,6 +21,7 @@ from agent.baskets import BasketBoard
 from agent.catalogue import Catalogue
 from agent.clock import IdFactory, SystemClock
 from agent.data_folder import DataFolder
+from agent.decide import Decisions
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.link import Link, Receipts
@@ -242,8 +243,10 @@ async def open_world(path: Path, *, heartbeat_s: float = 15.0, **sections: Mappi
         log.add_listener(baskets.on_commit)
         catalogue = Catalogue.open(folder.decide / "model.sqlite")
         closing.callback(catalogue.close)
-        link = Link(log, name, settings.link, clock=clock, random=Random(1), new_id=new_id, version="test")
         decoder = EventDecoder(Origin(name), wall=clock.wall, new_id=new_id)
+        decisions = Decisions.open(catalogue.file, log, decoder, clock=clock, new_id=new_id)
+        closing.push_async_callback(decisions.close)
+        link = Link(log, name, settings.link, clock=clock, random=Random(1), new_id=new_id, version="test")
         till_requests = TillRequests(ttl_s=settings.api.till_request_ttl_s, new_id=new_id, basket=baskets.basket)
         offers = OfferBook()
         packs = Packs(PackShelf(folder.packs), {"offers": offers.load})
@@ -261,6 +264,7 @@ async def open_world(path: Path, *, heartbeat_s: float = 15.0, **sections: Mappi
             catalogue=catalogue,
             packs=packs,
             offers=offers,
+            adviser=decisions.adviser,
             clock=clock,
             heartbeat_s=heartbeat_s,
         )

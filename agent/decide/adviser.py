@@ -1,0 +1,153 @@
+"""Decisions as one part of the agent: answers in time or not at all, and stores what was decided and how it went."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from agent.clock import Clock, rfc3339
+from agent.decide.decision import Decision, DecisionRequest
+from agent.decide.engine import DecisionEngine
+from agent.decide.exposure import DecisionPlace, ExposureBoard
+from agent.decide.tables_model import LearnedModel
+from agent.decide.tables_shelf import Shelf
+from agent.errors import EnvironmentFault
+from agent.event_types import DecisionItem, KioskDecision
+from agent.events import EventDecoder
+from agent.log import EventLog
+from agent.log_lines import log_event
+from agent.producers import AGENT_PRODUCER
+
+__all__ = ["Adviser", "DecisionsBusy"]
+
+QUESTIONS_MAX: Final = 64  # at 3 ms each, the last waits 200 ms: nobody looks at an answer that old
+UNSTORED_MAX: Final = 1_000
+RETRY_AFTER_S: Final = 1.0
+SCORE_DIGITS: Final = 6
+MS: Final = 1_000.0
+
+logger = logging.getLogger(__name__)
+
+
+class DecisionsBusy(EnvironmentFault):
+    """Too many questions wait: ask again with the next change of the basket."""
+
+
+class Adviser:
+    """Asks the engine on a thread of its own. `run` stores decisions until cancelled; `close` at the end."""
+
+    def __init__(
+        self,
+        learned_file: Path,
+        catalogue_file: Path,
+        log: EventLog,
+        decoder: EventDecoder,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self.exposures: Final = ExposureBoard()
+        self._log = log
+        self._decoder = decoder
+        self._clock = clock
+        self._new_id = new_id
+        self._learned = LearnedModel.open(learned_file)
+        self._shelf = Shelf.open(catalogue_file)
+        self._engine = DecisionEngine(self._learned, self._shelf)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="decide")
+        self._asked = 0
+        self._unstored: asyncio.Queue[KioskDecision] = asyncio.Queue(UNSTORED_MAX)
+        log.add_listener(self.exposures.on_commit)
+
+    async def decide(
+        self,
+        *,
+        till_id: str,
+        basket_id: str | None,
+        skus: tuple[str, ...],
+        customer: str | None,
+        slots: int,
+        deadline_ms: int,
+    ) -> Decision:
+        """The answer, counted from now; after the deadline it is without items and says `late`.
+
+        Raises:
+            DecisionsBusy: when too many questions wait.
+            LearnedUnreadable, CatalogueUnreadable: when a file cannot be read.
+        """
+        request = DecisionRequest(
+            self._new_id(), till_id, basket_id, skus, customer, slots, deadline_ms, self._clock.monotonic_s()
+        )
+        place = DecisionPlace(till_id, basket_id, customer, rfc3339(self._clock.wall())[:10])
+        decision = await self._ask(request, place)
+        self.exposures.made(decision.decision_id, place)
+        self._store(decision, place)
+        return decision
+
+    async def run(self) -> None:
+        """Stores decisions in their order; what the disk refuses is tried again."""
+        while True:
+            decided = await self._unstored.get()
+            draft = self._decoder.make(decided, AGENT_PRODUCER, event_id=f"decision:{decided.decision_id}")
+            while True:
+                try:
+                    await self._log.append([draft])
+                    break
+                except EnvironmentFault as fault:
+                    log_event(logger, logging.WARNING, "decide.not_stored", f"will try again: {fault}")
+                    await asyncio.sleep(RETRY_AFTER_S)
+
+    async def close(self) -> None:
+        """Let the last question end, and let go of the files."""
+        await asyncio.to_thread(self._thread.shutdown)
+        self._learned.close()
+        self._shelf.close()
+
+    async def _ask(self, request: DecisionRequest, place: DecisionPlace) -> Decision:
+        if self._asked >= QUESTIONS_MAX:
+            raise DecisionsBusy(f"{QUESTIONS_MAX} questions wait for an answer")
+        exposure = self.exposures.of(place)
+
+        def answer() -> Decision:
+            if self._is_late(request):
+                return Decision(request.decision_id, (), "none", took_ms=0.0)
+            return self._engine.decide(request, exposure)
+
+        self._asked += 1
+        try:
+            decision = await asyncio.get_running_loop().run_in_executor(self._thread, answer)
+        finally:
+            self._asked -= 1
+        took_ms = (self._clock.monotonic_s() - request.arrived_s) * MS
+        if self._is_late(request):
+            return replace(decision, items=(), took_ms=took_ms, late=True)
+        return replace(decision, took_ms=took_ms)
+
+    def _is_late(self, request: DecisionRequest) -> bool:
+        return (self._clock.monotonic_s() - request.arrived_s) * MS > request.deadline_ms
+
+    def _store(self, decision: Decision, place: DecisionPlace) -> None:
+        decided = KioskDecision(
+            decision_id=decision.decision_id,
+            till_id=place.till_id,
+            basket_id=place.basket_id,
+            customer_id=place.customer,
+            items=tuple(
+                DecisionItem(
+                    sku=one.sku,
+                    score=round(one.score, SCORE_DIGITS),
+                    reason=one.reason.text,
+                    propensity=round(one.propensity, SCORE_DIGITS),
+                )
+                for one in decision.items
+            ),
+            model_version=decision.model_version,
+            took_ms=round(decision.took_ms, 3),
+        )
+        try:
+            self._unstored.put_nowait(decided)
+        except asyncio.QueueFull:
+            log_event(logger, logging.ERROR, "decide.lost", "a decision was not stored: the disk is too far behind")
