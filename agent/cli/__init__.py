@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "config": "agent.cli.config:config",
     "producer": "agent.cli.producer:producer",
     "catalogue": "agent.cli.catalogue:catalogue",
+    "kiosk": "agent.cli.kiosk:kiosk",
     "learn": "agent.cli.learn:learn",
     "evaluate": "agent.cli.evaluate:evaluate",
 }

@@ -1,0 +1,138 @@
+"""What the agent's local API tells a kiosk. Unknown fields are ignored: a newer agent may say more."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from agent.event_fields import Amount, Currency, Key, Quantity
+
+__all__ = [
+    "AgentStatus",
+    "Basket",
+    "BasketLine",
+    "Decision",
+    "LinkPart",
+    "LogPart",
+    "Problem",
+    "Product",
+    "Products",
+    "RequestNow",
+    "Suggestion",
+    "Why",
+]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Product(_Document):
+    """A product of the catalogue; `stock` is what is on hand, None when nobody knows."""
+
+    sku: Key
+    name: str
+    price: Amount
+    currency: Currency
+    gtin: str | None = None
+    aisle: str | None = None
+    bay: str | None = None
+    stock: Quantity | None = None
+
+
+class Products(_Document):
+    """An answer to a search, the best match first."""
+
+    products: tuple[Product, ...]
+
+
+class BasketLine(_Document):
+    """One line of the till's basket."""
+
+    line: int
+    sku: Key
+    description: str | None = None
+    quantity: Quantity
+    actual_unit_price: Amount
+    extended_amount: Amount
+
+
+class Basket(_Document):
+    """The till's current basket; `version` grows with every change within one run of the agent."""
+
+    till_id: Key
+    basket_id: Key
+    version: int
+    items: tuple[BasketLine, ...] = ()
+    total: Amount = "0"
+    currency: Currency | None = None
+    customer_id: str | None = None
+    status: Literal["open", "paid", "voided"] = "open"
+
+
+class Why(_Document):
+    """A reason in numbers: `baskets` of `of`, beside `with_name`; a habit has `every_days`."""
+
+    kind: str
+    baskets: int = 0
+    of: int | None = None
+    with_name: str | None = None
+    every_days: int | None = None
+
+
+class Suggestion(_Document):
+    """One item of a decision, with its reason as a sentence and, for other languages, in numbers."""
+
+    sku: Key
+    reason: str = ""
+    why: Why | None = None
+    product: Product | None = None
+
+
+class Decision(_Document):
+    """One answer of the decision engine, the best first; a late one may not be shown."""
+
+    decision_id: Key
+    items: tuple[Suggestion, ...] = ()
+    late: bool = False
+
+
+class RequestNow(_Document):
+    """How a request to the till stands; `reason` is the till's, of a refused one."""
+
+    request_id: Key
+    state: Literal["pending", "done", "refused", "expired"]
+    reason: str | None = None
+
+
+class LinkPart(_Document):
+    """The agent's link to the cloud: its state and since when."""
+
+    state: str
+    since: datetime
+
+
+class LogPart(_Document):
+    """The agent's log: how many events wait for the cloud."""
+
+    waiting: int
+
+
+class AgentStatus(_Document):
+    """How the agent is."""
+
+    link: LinkPart
+    log: LogPart
+    products: int = 0
+
+
+class Problem(_Document):
+    """A refusal (RFC 9457); `type` ends in a stable code."""
+
+    type: str = ""
+    detail: str = ""
+
+    @property
+    def code(self) -> str:
+        """The stable code, such as `basket_moved`."""
+        return self.type.rpartition(":")[2]

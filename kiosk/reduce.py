@@ -1,0 +1,174 @@
+"""The kiosk's one state machine: the next state and what is to be done, for every input."""
+
+from dataclasses import replace
+from typing import Final
+
+from kiosk import inputs
+from kiosk.documents import AgentStatus
+from kiosk.effects import Step
+from kiosk.looking import erase, key_pressed, keys_rested, letter, open_look, take_code, take_found, tell_search
+from kiosk.state import AddState, Agent, Face, State
+from kiosk.suggestions import (
+    ASK_AGAIN_S,
+    ask_if_due,
+    end_busy_slots,
+    fill_slots,
+    refresh_products,
+    remember,
+    take_basket,
+    take_decision,
+)
+from kiosk.taps import (
+    add_found,
+    dismiss_card,
+    drop_post,
+    follow_pending,
+    lose_request,
+    refuse_post,
+    take_card,
+    take_request,
+    undo,
+)
+
+__all__ = ["reduce"]
+
+_TOUCHES: Final = (
+    inputs.Touched,
+    inputs.AddTapped,
+    inputs.NotNowTapped,
+    inputs.UndoTapped,
+    inputs.FoundTapped,
+    inputs.LetterTapped,
+    inputs.KeyPressed,
+)
+
+
+def reduce(state: State, event: inputs.Input, now_s: float) -> Step:  # noqa: PLR0911 - one answer per input
+    """The state after `event` at the monotonic time `now_s`, and the effects it asks for."""
+    if isinstance(event, _TOUCHES):
+        state = replace(state, touched_s=now_s, attract=False)
+    match event:
+        case inputs.Ticked():
+            return _tick(state, now_s)
+        case inputs.BasketSeen(basket=basket):
+            return take_basket(replace(state, attract=False, touched_s=now_s), basket, now_s)
+        case inputs.DecisionSeen(version=version, decision=decision):
+            return take_decision(state, version, decision, now_s)
+        case inputs.DecisionFailed(version=version):
+            return take_decision(state, version, None, now_s)
+        case inputs.ProductsSeen(products=products):
+            return _take_products(state, remember(state, products), now_s), ()
+        case inputs.StatusSeen(status=status):
+            return _take_status(state, status), ()
+        case inputs.AgentCameUp() | inputs.AgentWentDown():
+            return _take_agent(state, event, now_s)
+        case inputs.PostTaken() | inputs.PostDone() | inputs.PostReturned() | inputs.PostRefused():
+            return _take_post(state, event, now_s)
+        case inputs.RequestSeen(request=request):
+            return take_request(state, request, now_s), ()
+        case inputs.RequestLost(request_id=request_id):
+            return lose_request(state, request_id, now_s), ()
+        case _:
+            return _take_tap(state, event, now_s)
+
+
+def _take_tap(state: State, event: inputs.Input, now_s: float) -> Step:
+    match event:
+        case inputs.AddTapped(slot=number, sku=sku):
+            return take_card(state, number, sku, now_s)
+        case inputs.NotNowTapped(slot=number, sku=sku):
+            return dismiss_card(state, number, sku, now_s)
+        case inputs.FoundTapped(sku=sku):
+            return add_found(state, sku, now_s)
+        case inputs.UndoTapped():
+            return undo(state, now_s)
+        case _:
+            return _take_look(state, event, now_s)
+
+
+def _take_look(state: State, event: inputs.Input, now_s: float) -> Step:  # noqa: PLR0911 - one answer per input
+    match event:
+        case inputs.LookOpened():
+            return open_look(state, now_s)
+        case inputs.LookClosed():
+            return replace(state, look=None), ()
+        case inputs.LetterTapped(letter=text):
+            return letter(state, text, now_s)
+        case inputs.Erased():
+            return erase(state, now_s)
+        case inputs.KeyPressed(key=key, at_s=at_s):
+            return key_pressed(state, key, at_s, now_s)
+        case inputs.KeysRested(at_s=at_s):
+            return keys_rested(state, at_s, now_s)
+        case inputs.Found(query=query, products=products):
+            return take_found(state, query, products), ()
+        case inputs.CodeFound(gtin=gtin, products=products):
+            return take_code(state, gtin, products, now_s), ()
+        case _:
+            return state, ()
+
+
+def _take_agent(state: State, event: inputs.AgentCameUp | inputs.AgentWentDown, now_s: float) -> Step:
+    match event:
+        case inputs.AgentCameUp():
+            # Versions count within one run of the agent, and this may be another: ask anew.
+            state = replace(state, agent=Agent.UP, agent_since=None, asking=None, decided_for=None)
+            state, asked = ask_if_due(state, now_s)
+            return state, (*asked, *follow_pending(state))
+        case inputs.AgentWentDown(at=at):
+            if state.agent is Agent.DOWN:
+                return state, ()
+            return replace(state, agent=Agent.DOWN, agent_since=at, asking=None, in_flight=""), ()
+
+
+def _take_post(
+    state: State,
+    event: inputs.PostTaken | inputs.PostDone | inputs.PostReturned | inputs.PostRefused,
+    now_s: float,
+) -> Step:
+    if isinstance(event, inputs.PostTaken):
+        return replace(state, in_flight=event.id), ()
+    state = replace(state, in_flight="")
+    match event:
+        case inputs.PostDone(id=post_id, request=None):
+            return drop_post(state, post_id), ()
+        case inputs.PostDone(id=post_id, request=request):
+            assert request is not None, "the other case"
+            state = take_request(drop_post(state, post_id), request, now_s)
+            add = state.add_of(post_id)
+            pending = add is not None and add.state is AddState.PENDING
+            return state, tuple(follow for follow in follow_pending(state) if pending and follow.request_id == post_id)
+        case inputs.PostRefused(id=post_id, detail=detail):
+            return refuse_post(state, post_id, detail, now_s), ()
+        case _:
+            return state, ()
+
+
+def _take_status(state: State, status: AgentStatus) -> State:
+    return replace(
+        state,
+        link=status.link.state,
+        link_since=status.link.since,
+        waiting=status.log.waiting,
+        catalogue_size=status.products,
+    )
+
+
+def _take_products(before: State, state: State, now_s: float) -> State:
+    """A name that was missing may make a suggestion showable."""
+    if state is before or state.decision is None or state.open_basket is None:
+        return state
+    return fill_slots(state, now_s)
+
+
+def _tick(state: State, now_s: float) -> Step:
+    state = tell_search(end_busy_slots(state, now_s), now_s)
+    if state.undo is not None and now_s >= state.undo.until_s:
+        state = replace(state, undo=None)
+    if state.notice is not None and now_s >= state.notice.until_s:
+        state = replace(state, notice=None)
+    if now_s - state.touched_s >= state.idle_s:
+        state = replace(state, look=None, attract=state.face is Face.CUSTOMER and state.open_basket is None)
+    state, refreshed = refresh_products(state, now_s)
+    asked: Step = (state, ()) if now_s - state.asked_s < ASK_AGAIN_S else ask_if_due(state, now_s)
+    return asked[0], (*refreshed, *asked[1])

@@ -1,0 +1,225 @@
+"""Kiosks in every situation a screen can show, made by feeding inputs to the real state machine."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from kiosk import inputs
+from kiosk.documents import AgentStatus, Basket, Decision, Product, RequestNow
+from kiosk.effects import Ask, Effect
+from kiosk.reduce import reduce
+from kiosk.state import Face, Slot, State
+
+__all__ = ["HOSTILE", "PRODUCTS", "SCENES", "Kiosk", "basket", "decision", "status"]
+
+MORNING: Final = datetime(2017, 3, 5, 10, 42, tzinfo=UTC)
+HOSTILE: Final = "[size=99][ref=x]Free![/ref] & [b]\u202eevil\x07"
+
+
+def _product(sku: str, name: str, price: str, stock: str | None, aisle: str, bay: str) -> Product:
+    return Product(sku=sku, name=name, price=price, currency="EUR", stock=stock, aisle=aisle, bay=bay)
+
+
+PRODUCTS: Final[Mapping[str, Product]] = {
+    product.sku: product
+    for product in (
+        _product("101", "Salted butter 250 g", "2.49", "18", "4", "2"),
+        _product("102", "Wholegrain toast bread 500 g", "1.89", "7", "2", "1"),
+        _product("103", "Strawberry jam, less sugar, 340 g", "3.29", "24", "6", "3"),
+        _product("104", "Free-range eggs, 10 pieces", "3.79", "0", "4", "5"),
+        _product("105", "Brânză de vaci cu smântână 300 g", "2.99", "11", "4", "3"),
+        _product("106", "Orange juice, not from concentrate, 1 l", "2.79", "33", "9", "1"),
+        _product("107", "Ground coffee, medium roast, 500 g", "6.49", "15", "7", "2"),
+    )
+}
+REASONS: Final = {
+    "101": {"kind": "bought_with", "baskets": 34, "of": 120, "with_name": "Country bread, sliced, 750 g"},
+    "102": {"kind": "usual", "baskets": 5, "every_days": 12},
+    "103": {"kind": "bought_with", "baskets": 21, "of": 96, "with_name": "Semi-skimmed milk 1 l"},
+    "104": {"kind": "popular", "baskets": 40, "of": 500},
+    "105": {"kind": "usual", "baskets": 2},
+    "106": {"kind": "bought_with", "baskets": 12, "of": 88, "with_name": "Cherry tomatoes 250 g"},
+}
+NAMES: Final = (
+    ("201", "Bananas, loose", "1.245", "1.99", "2.48"),
+    ("202", "Semi-skimmed milk 1 l", "2", "1.09", "2.18"),
+    ("203", "Country bread, sliced, 750 g", "1", "2.79", "2.79"),
+    ("204", "Cherry tomatoes 250 g", "1", "1.99", "1.99"),
+    ("205", "Mineral water, still, 6 × 1.5 l", "1", "2.34", "2.34"),  # noqa: RUF001 - the sign for times
+    ("101", "Salted butter 250 g", "1", "2.49", "2.49"),
+)
+
+
+def basket(version: int, lines: int = 5, basket_id: str = "b-1", **changes: Any) -> Basket:  # Any: JSON
+    """A basket of so many lines."""
+    rows = [NAMES[number % len(NAMES)] for number in range(lines)]
+    items = [
+        {
+            "line": number,
+            "sku": sku,
+            "description": name,
+            "quantity": quantity,
+            "actual_unit_price": price,
+            "extended_amount": amount,
+        }
+        for number, (sku, name, quantity, price, amount) in enumerate(rows, 1)
+    ]
+    document = {"till_id": "till-3", "basket_id": basket_id, "version": version, "items": items, "total": "11.78"}
+    return Basket.model_validate({**document, "currency": "EUR", **changes})
+
+
+def decision(*skus: str, decision_id: str = "d-1") -> Decision:
+    """A decision for these products, in this order."""
+    items = [
+        {
+            "sku": sku,
+            "reason": "A reason of a newer agent",
+            "why": REASONS.get(sku),
+            "product": PRODUCTS[sku].model_dump() if sku in PRODUCTS else None,
+        }
+        for sku in skus
+    ]
+    return Decision.model_validate({"decision_id": decision_id, "items": items})
+
+
+def status(link: str = "online", waiting: int = 0, products: int = 90_000) -> AgentStatus:
+    """The agent's status."""
+    return AgentStatus.model_validate(
+        {"link": {"state": link, "since": MORNING.isoformat()}, "log": {"waiting": waiting}, "products": products}
+    )
+
+
+@dataclass
+class Kiosk:
+    """A state with a clock of its own; what was asked for is in `effects`."""
+
+    state: State
+    now_s: float
+    effects: list[Effect]
+
+    @classmethod
+    def new(cls, slots: int = 4, **changes: Any) -> "Kiosk":  # Any: fields of the state
+        return cls(State("till-3", "session-1", (Slot(),) * slots, touched_s=100.0, **changes), 100.0, [])
+
+    def take(self, *events: inputs.Input, after_s: float = 0.0) -> "Kiosk":
+        self.now_s += after_s
+        for event in events:
+            self.state, effects = reduce(self.state, event, self.now_s)
+            self.effects.extend(effects)
+        return self
+
+    def asked(self) -> list[Ask]:
+        return [effect for effect in self.effects if isinstance(effect, Ask)]
+
+    def shown(self) -> list[str | None]:
+        return [slot.card.sku if slot.card else None for slot in self.state.slots]
+
+    def advised(self, version: int = 1, *skus: str, lines: int = 5) -> "Kiosk":
+        """With an agent, a basket and a decision that has settled."""
+        names = skus or tuple(PRODUCTS)
+        self.take(inputs.AgentCameUp(), inputs.StatusSeen(status()), inputs.BasketSeen(basket(version, lines)))
+        self.take(inputs.DecisionSeen(version, decision(*names)), after_s=0.05)
+        return self.take(after_s=1.0)
+
+    def tap_add(self, slot: int) -> str:
+        """Taps Add and tells the request's id."""
+        card = self.state.slots[slot].card
+        assert card is not None
+        self.take(inputs.AddTapped(slot, card.sku))
+        return self.state.slots[slot].request_id
+
+    def tap_not_now(self, slot: int) -> None:
+        card = self.state.slots[slot].card
+        assert card is not None
+        self.take(inputs.NotNowTapped(slot, card.sku))
+
+    def answered(self, request_id: str, state: str, reason: str | None = None) -> "Kiosk":
+        now = RequestNow.model_validate({"request_id": request_id, "state": state, "reason": reason})
+        return self.take(inputs.PostTaken(request_id), inputs.PostDone(request_id, now), after_s=0.1)
+
+
+def _basket_with_suggestions(slots: int) -> Kiosk:
+    return Kiosk.new(slots).advised()
+
+
+def _outcomes(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised()
+    kiosk.answered(kiosk.tap_add(1), "refused", "weigh it first")
+    kiosk.tap_add(2)
+    if slots > 3:
+        kiosk.tap_not_now(3)
+    return kiosk.answered(kiosk.tap_add(0), "done")
+
+
+def _accepted(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised()
+    kiosk.answered(kiosk.tap_add(0), "done").take(inputs.BasketSeen(basket(2, 6, total="14.27")))
+    return kiosk.take(inputs.DecisionSeen(2, decision("102", "103", "104", "105", decision_id="d-2")))
+
+
+def _offline(slots: int) -> Kiosk:
+    return Kiosk.new(slots).advised().take(inputs.StatusSeen(status("offline", 37)))
+
+
+def _agent_down(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised().take(inputs.AgentWentDown(MORNING))
+    kiosk.tap_add(0)
+    return kiosk
+
+
+def _looked_up(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised().take(inputs.LookOpened())
+    kiosk.take(*(inputs.LetterTapped(letter) for letter in "branza"))
+    found = tuple(PRODUCTS[sku] for sku in ("105", "101", "104", "102"))
+    return kiosk.take(inputs.Found("branza", found))
+
+
+def _unknown_code(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised()
+    for key in "5901234123457\n":
+        kiosk.take(inputs.KeyPressed(key, kiosk.now_s), after_s=0.002)
+    return kiosk.take(inputs.CodeFound("5901234123457", ()))
+
+
+def _hostile_names(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised()
+    names = (HOSTILE, "Ω " * 60, "漢字 [b]", "שלום عربي")
+    products = [
+        PRODUCTS[sku].model_copy(update={"name": name}) for sku, name in zip(kiosk.shown(), names, strict=False) if sku
+    ]
+    return kiosk.take(inputs.ProductsSeen(tuple(products)))
+
+
+def _empty_catalogue(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).take(inputs.AgentCameUp(), inputs.StatusSeen(status(products=0)))
+    return kiosk.take(inputs.BasketSeen(basket(1, 2)), inputs.DecisionSeen(1, decision()))
+
+
+def _attract(slots: int) -> Kiosk:
+    return Kiosk.new(slots, face=Face.CUSTOMER).take(inputs.AgentCameUp()).take(inputs.Ticked(), after_s=100)
+
+
+def _paid(slots: int) -> Kiosk:
+    return Kiosk.new(slots).advised().take(inputs.BasketSeen(basket(2, status="paid")))
+
+
+def _long_basket(slots: int) -> Kiosk:
+    return Kiosk.new(slots).advised(lines=43)
+
+
+SCENES: Final[Mapping[str, Callable[[int], Kiosk]]] = {
+    "starting": Kiosk.new,
+    "suggestions": _basket_with_suggestions,
+    "accepted": _accepted,
+    "outcomes": _outcomes,
+    "offline": _offline,
+    "agent-down": _agent_down,
+    "look-up": _looked_up,
+    "unknown-code": _unknown_code,
+    "hostile-names": _hostile_names,
+    "empty-catalogue": _empty_catalogue,
+    "long-basket": _long_basket,
+    "paid": _paid,
+    "attract": _attract,
+}

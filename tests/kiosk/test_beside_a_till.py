@@ -1,0 +1,150 @@
+"""A real kiosk process beside a real agent and a till: real touches, and what outlives kills and outages."""
+
+import re
+from collections.abc import AsyncIterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.kiosk.kiosk_process import KioskProcess, running_kiosk
+from tests.kiosk.shop import BREAD, BUTTER, CODE, Shop, open_shop
+
+pytestmark = pytest.mark.skipif(find_spec("kivy") is None, reason="the kiosk extra is not installed")
+
+OPTIONS = ("--till", "till-3", "--size", "1024x600")
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+    async with open_shop(tmp_path) as opened:
+        yield opened
+
+
+def kinds(painted: dict[str, list[dict[str, str]]]) -> dict[str, str]:
+    return {card["sku"]: card["kind"] for card in painted["cards"] if card["sku"]}
+
+
+async def with_butter(shop: Shop, kiosk: KioskProcess) -> int:
+    """A basket with bread, and the slot in which butter is suggested."""
+    await kiosk.shows(lambda painted: painted["status_kind"] == "online")
+    await shop.scan(BREAD)
+    painted = await kiosk.shows(lambda painted: kinds(painted).get(BUTTER) == "idle")
+    skus = [card["sku"] for card in painted["cards"]]
+    await kiosk.heard(lambda line: line.get("settled", False))
+    return skus.index(BUTTER)
+
+
+async def test_add_goes_to_the_till_and_its_confirmation_is_painted(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk, shop.agent.session() as till:
+        slot = await with_butter(shop, kiosk)
+        assert kiosk.painted["cards"][slot]["price"] == "€2.49"
+        assert kiosk.painted["cards"][slot]["reason"].endswith("baskets here")
+        await kiosk.order(do="tap", what="add", slot=slot)
+        await kiosk.shows(lambda painted: kinds(painted).get(BUTTER) == "pending")
+        request = await shop.answer(till, "done")
+        assert (request["sku"], request["kind"], request["basket_id"]) == (BUTTER, "add_item", "b-1")
+        await kiosk.shows(lambda painted: kinds(painted).get(BUTTER) == "done" and painted["lines"] == 2)
+        assert "is in the basket" in kiosk.painted["notice"]
+
+
+async def test_a_refusal_of_the_till_is_painted_with_its_reason(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk, shop.agent.session() as till:
+        slot = await with_butter(shop, kiosk)
+        await kiosk.order(do="tap", what="add", slot=slot)
+        await shop.answer(till, "refused", "ask for an age check")
+        await kiosk.shows(lambda painted: kinds(painted).get(BUTTER) == "refused")
+
+
+async def test_not_now_hides_a_card_and_undo_brings_it_back(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        slot = await with_butter(shop, kiosk)
+        await kiosk.order(do="tap", what="not_now", slot=slot)
+        await kiosk.shows(lambda painted: kinds(painted).get(BUTTER) == "hidden" and painted["can_undo"])
+        await kiosk.order(do="tap", what="undo")
+        await kiosk.shows(lambda painted: kinds(painted).get(BUTTER) == "idle" and not painted["can_undo"])
+
+
+async def test_undo_of_an_added_item_asks_the_till_to_take_it_out(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk, shop.agent.session() as till:
+        slot = await with_butter(shop, kiosk)
+        await kiosk.order(do="tap", what="add", slot=slot)
+        await shop.answer(till, "done")
+        await kiosk.shows(lambda painted: painted["lines"] == 2 and painted["can_undo"])
+        await kiosk.order(do="tap", what="undo")
+        request = await shop.answer(till, "done")
+        assert (request["kind"], request["sku"]) == ("remove_item", BUTTER)
+        await kiosk.shows(lambda painted: "taken back" in painted["notice"])
+
+
+async def test_a_kiosk_killed_in_mid_basket_shows_the_same_basket_again(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        await with_butter(shop, kiosk)
+        await kiosk.kill()
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        await kiosk.shows(lambda painted: painted["lines"] == 1 and BUTTER in kinds(painted))
+        assert kiosk.painted["basket_id"] == "b-1"
+
+
+async def test_a_tap_while_the_agent_is_down_survives_the_kiosks_death_and_reaches_the_till_once(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        slot = await with_butter(shop, kiosk)
+        await shop.agent.child.kill()
+        await kiosk.shows(lambda painted: painted["status_kind"] == "down")
+        assert kiosk.painted["lines"] == 1
+        await kiosk.order(do="tap", what="add", slot=slot)
+        await kiosk.shows(lambda painted: kinds(painted).get(BUTTER) == "kept")
+        await kiosk.keeps(2)  # the request, and that the card was accepted
+        await kiosk.kill()
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        await kiosk.shows(lambda painted: painted["status_kind"] == "down")
+        await shop.agent.child.start()
+        async with shop.agent.session() as till:
+            request = await shop.answer(till, "done")
+            assert request["sku"] == BUTTER
+            await kiosk.shows(lambda painted: painted["lines"] == 2)
+    assert len(shop.asked) == 1
+
+
+async def test_a_scan_at_the_kiosk_looks_the_product_up_and_adds_it(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk, shop.agent.session() as till:
+        await with_butter(shop, kiosk)
+        await kiosk.order(do="keys", text=f"{CODE}\n")
+        await kiosk.shows(lambda painted: painted["found"] == [BUTTER])
+        await kiosk.order(do="tap", what="found", slot=0)
+        assert (await shop.answer(till, "done"))["sku"] == BUTTER
+        await kiosk.shows(lambda painted: painted["lines"] == 2)
+
+
+async def test_two_hundred_scans_at_the_till_in_one_go_end_in_the_right_basket(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        await with_butter(shop, kiosk)
+        for _ in range(199):
+            await shop.scan(BREAD)
+        await kiosk.shows(lambda painted: painted["lines"] == 200 and painted["decided_for"] is not None)
+
+
+async def test_it_ends_in_good_order_when_its_hands_let_go(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        await kiosk.shows(lambda painted: painted["status_kind"] == "online")
+        assert await kiosk.stop() == 0
+
+
+def memory_mb(kiosk: KioskProcess) -> int:
+    (line,) = re.findall(
+        r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{kiosk.pid}/status").read_text(encoding="ascii"), re.MULTILINE
+    )
+    return int(line) // 1024
+
+
+async def test_a_day_of_taps_costs_no_memory(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        await with_butter(shop, kiosk)
+        used = []
+        for _ in range(30):
+            await kiosk.order(do="tap", what="look_up")
+            await kiosk.shows(lambda painted: painted["found"] is not None)
+            await kiosk.order(do="tap", what="close")
+            await kiosk.shows(lambda painted: painted["found"] is None)
+            used.append(memory_mb(kiosk))
+        assert used[-1] - used[5] < 20, used
