@@ -16,11 +16,11 @@ from agent.errors import LogUnreadable
 from agent.event_types import DayClosed, DayRange, Stream
 from agent.events import EventDecoder
 from agent.log import DAY_CLOSE, Advance, EventLog, Place, Span
+from agent.producers import AGENT_PRODUCER
 from agent.settings import SiteSettings
 
 __all__ = ["BusinessDays", "DayCloser"]
 
-PRODUCER: Final = "agent"
 MINUTE_MS: Final = 60_000
 RANGES_MAX: Final = 64  # of one audit event; what is beyond is closed by the next one
 
@@ -111,7 +111,7 @@ class DayCloser:
         parts = await asyncio.to_thread(self._measure, spans, day)
         closed = DayClosed(business_day=day.isoformat(), ranges=tuple(part for _, part in parts))
         await self._log.append(
-            [self._decoder.make(closed, PRODUCER, event_id=event_id)],
+            [self._decoder.make(closed, AGENT_PRODUCER, event_id=event_id)],
             also=[Advance(DAY_CLOSE, part.stream, place) for place, part in parts],
         )
         return closed
