@@ -16,7 +16,7 @@ from agent.errors import StoreforwardError
 from agent.event_types import Stream
 from agent.events import Draft
 from agent.log.identities import identity_key
-from agent.log.jobs import Advance, Append, EpochReason, Job, Prune, StartEpoch
+from agent.log.jobs import Advance, Also, Append, EpochReason, Job, Prune, StartEpoch
 from agent.log.lock import StoreLock
 from agent.log.reader import Reader
 from agent.log.records import START, Appended, Place, Span, StoredEvent
@@ -107,10 +107,10 @@ class EventLog:
 
     # --- writing -------------------------------------------------------------------------------------------
 
-    async def append(self, drafts: Sequence[Draft], also: Sequence[Advance] = ()) -> list[Appended]:
+    async def append(self, drafts: Sequence[Draft], also: Sequence[Also] = ()) -> list[Appended]:
         """Store all of `drafts` or none; returns after the fsync, answers in their order.
 
-        Cursors in `also` move in the same transaction.
+        What is in `also` (cursors, journal entries) is done in the same transaction.
 
         Raises:
             IdConflict: an id of the same source is known with another body.
@@ -122,7 +122,7 @@ class EventLog:
         assert isinstance(answer, list)
         return answer
 
-    def append_now(self, drafts: Sequence[Draft], also: Sequence[Advance] = ()) -> list[Appended]:
+    def append_now(self, drafts: Sequence[Draft], also: Sequence[Also] = ()) -> list[Appended]:
         """`append` of the inline form."""
         answer = self._do_now(self._append_job(drafts, also))
         assert isinstance(answer, list)
@@ -247,6 +247,14 @@ class EventLog:
         """When the first event after a place was recorded (wall clock, milliseconds)."""
         return self._reader.first_recorded_ms(stream, after)
 
+    def journal(self, name: str) -> list[bytes]:
+        """The entries of a journal, by their numbers; empty when there is none.
+
+        Raises:
+            LogUnreadable: an entry is damaged, so nothing may be concluded from the others.
+        """
+        return self._reader.journal(name)
+
     # --- private -------------------------------------------------------------------------------------------
 
     def _prepare(self) -> bool:
@@ -266,7 +274,7 @@ class EventLog:
                     raise answer
         return created
 
-    def _append_job(self, drafts: Sequence[Draft], also: Sequence[Advance]) -> Append:
+    def _append_job(self, drafts: Sequence[Draft], also: Sequence[Also]) -> Append:
         now = self._clock.wall()
         return Append(
             drafts=drafts,

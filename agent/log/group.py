@@ -11,9 +11,9 @@ from agent.event_types import Stream
 from agent.events import close_event, event_ending
 from agent.log.bulk import insert_rows
 from agent.log.identities import Identities, Known
-from agent.log.jobs import Advance, Append, Change, Prune, StartEpoch
+from agent.log.jobs import Advance, Also, Append, Change, JournalEntry, JournalTrim, Prune, StartEpoch
 from agent.log.records import SEQUENCE_MASK, START, Appended, Place
-from agent.log.schema import event_table, row_checksum
+from agent.log.schema import event_table, journal_checksum, row_checksum
 from agent.log.state import LogState, load_heads
 
 __all__ = ["Answer", "Group"]
@@ -30,6 +30,8 @@ _EVENT_COLUMNS: Final = {
 }
 _SET_CURSOR: Final = "INSERT OR REPLACE INTO cursor (consumer, stream, epoch, sequence) VALUES (?, ?, ?, ?)"
 _START_EPOCH: Final = "INSERT INTO epoch (number, id, reason, started_ms) VALUES (?, ?, ?, ?)"
+_SET_ENTRY: Final = "INSERT OR REPLACE INTO journal (name, number, crc, body) VALUES (?, ?, ?, ?)"
+_TRIM_JOURNAL: Final = "DELETE FROM journal WHERE name = ? AND number < ?"
 _PRUNE: Final = """
     DELETE FROM {table} WHERE place IN (SELECT place FROM {table} WHERE place <= ? ORDER BY place LIMIT ?)
         AND (recorded_ms < ? OR recorded_ms > ?) AND place < (SELECT max(place) FROM {table})
@@ -113,8 +115,8 @@ class Group:
         known = self._known
         if conflict := _conflict(job, known):
             return conflict
-        for advance in job.also:
-            self._advance(advance)
+        for also in job.also:
+            self._do_also(also)
         new = self._new.setdefault(_day(job.recorded_ms // DAY_MS), [])
         recorded_ms, boot, monotonic_us = job.recorded_ms, self._boot, job.monotonic_us
         epoch = self._epochs[max(self._epochs)]
@@ -148,6 +150,16 @@ class Group:
             head = Place.of_key(lane.last)
             self._heads[stream, head.epoch] = head.sequence
         self._lanes = {}
+
+    def _do_also(self, job: Also) -> None:
+        match job:
+            case Advance():
+                self._advance(job)
+            case JournalEntry(journal, number, body):
+                checksum = journal_checksum(journal, number, body)
+                self._connection.execute(_SET_ENTRY, (journal, number, checksum, body))
+            case JournalTrim():
+                self._connection.execute(_TRIM_JOURNAL, job)
 
     def _advance(self, job: Advance) -> None:
         self._cursors[job.consumer, job.stream] = job.place

@@ -7,7 +7,18 @@ from agent.event_types import Stream
 from agent.events import Draft
 from agent.log.records import Place
 
-__all__ = ["Advance", "Append", "Change", "EpochReason", "Job", "Prune", "StartEpoch"]
+__all__ = [
+    "Advance",
+    "Also",
+    "Append",
+    "Change",
+    "EpochReason",
+    "Job",
+    "JournalEntry",
+    "JournalTrim",
+    "Prune",
+    "StartEpoch",
+]
 
 EpochReason = Literal["created", "restored", "behind_ledger"]
 
@@ -20,8 +31,27 @@ class Advance(NamedTuple):
     place: Place
 
 
+class JournalEntry(NamedTuple):
+    """Store one entry of a named journal; an entry of that number is replaced."""
+
+    journal: str
+    number: int
+    body: bytes
+
+
+class JournalTrim(NamedTuple):
+    """Forget a journal's entries with numbers below `before`."""
+
+    journal: str
+    before: int
+
+
+Also = Advance | JournalEntry | JournalTrim
+"""What may be done in one transaction with an append."""
+
+
 class Append(NamedTuple):
-    """Store drafts, all or none, with the moment they were submitted; the cursors in `also` move with them.
+    """Store drafts, all or none, with the moment they were submitted, and do what is in `also` with them.
 
     `keys` are the drafts' identity keys, made in the event loop while the writer waits for the disk.
     """
@@ -32,7 +62,7 @@ class Append(NamedTuple):
     recorded_ms: int
     monotonic_us: int
     clock_synced: bool
-    also: Sequence[Advance] = ()
+    also: Sequence[Also] = ()
 
 
 class StartEpoch(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Final
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.log.records import Place, StoredEvent
-from agent.log.schema import event_table, fault_of, open_reader, row_checksum
+from agent.log.schema import event_table, fault_of, journal_checksum, open_reader, row_checksum
 
 __all__ = ["Reader"]
 
@@ -20,6 +20,7 @@ _READ: Final = "SELECT place, id, crc, body FROM {table} WHERE place > ? ORDER B
 _ID_AT: Final = "SELECT id FROM {table} WHERE place = ?"
 _IDS: Final = "SELECT place, id, recorded_ms FROM {table} WHERE place > ? AND place <= ? ORDER BY place LIMIT ?"
 _FIRST_RECORDED: Final = "SELECT recorded_ms FROM {table} WHERE place > ? ORDER BY place LIMIT 1"
+_JOURNAL: Final = "SELECT number, crc, body FROM journal WHERE name = ? ORDER BY number"
 
 
 class Reader:
@@ -81,6 +82,18 @@ class Reader:
         """When the first event after a place was recorded, in milliseconds of the wall clock."""
         with self._rows(stream, _FIRST_RECORDED, (after.key,)) as rows:
             return next((recorded_ms for (recorded_ms,) in rows), None)
+
+    def journal(self, name: str) -> list[bytes]:
+        """A journal's entries by their numbers; raises for a damaged one, since the others hang on it."""
+        try:
+            with self._lock:
+                rows = self._connection.execute(_JOURNAL, (name,)).fetchall()
+        except sqlite3.Error as error:
+            raise fault_of(self._file, error) from error
+        for number, crc, body in rows:
+            if not isinstance(body, bytes) or journal_checksum(name, number, body) != crc:
+                raise LogUnreadable(f"{self._file}: entry {number} of the journal {name} is damaged")
+        return [body for _, _, body in rows]
 
     def _collect(self, found: list[StoredEvent], stream: Stream, after: Place, events_max: int, bytes_max: int) -> None:
         seen, last = events_max, after.key

@@ -15,7 +15,16 @@ from agent.errors import EnvironmentFault, LogUnreadable, StorageFailed, Storage
 from agent.event_types import Stream
 from agent.log.records import SEQUENCE_BITS, SEQUENCE_MASK
 
-__all__ = ["FORMAT", "PAGE_BYTES", "event_table", "fault_of", "open_reader", "open_writer", "row_checksum"]
+__all__ = [
+    "FORMAT",
+    "PAGE_BYTES",
+    "event_table",
+    "fault_of",
+    "journal_checksum",
+    "open_reader",
+    "open_writer",
+    "row_checksum",
+]
 
 FORMAT: Final = 1
 PAGE_BYTES: Final = 4_096
@@ -37,6 +46,12 @@ _TABLES: Final = (
     ) WITHOUT ROWID
     """,
 )
+_JOURNAL_TABLE: Final = """
+    CREATE TABLE IF NOT EXISTS journal (
+        name TEXT NOT NULL, number INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (name, number)
+    ) WITHOUT ROWID
+"""
 _EVENT_TABLE: Final = """
     CREATE TABLE {table} (
         place INTEGER PRIMARY KEY, id TEXT NOT NULL, recorded_ms INTEGER NOT NULL, boot INTEGER NOT NULL,
@@ -59,6 +74,11 @@ def event_table(stream: Stream) -> str:
 def row_checksum(place_key: int, event_id: bytes, body: bytes) -> int:
     """CRC-32 over an event's body, its id and its place."""
     return crc32(body, crc32(event_id, place_key % _LARGEST_PRIME_BELOW_2_32))
+
+
+def journal_checksum(name: str, number: int, body: bytes) -> int:
+    """CRC-32 over a journal entry's body and where it stands."""
+    return crc32(body, crc32(name.encode(), number % _LARGEST_PRIME_BELOW_2_32))
 
 
 def fault_of(file: Path, error: sqlite3.Error) -> EnvironmentFault:
@@ -143,6 +163,7 @@ def _create(connection: sqlite3.Connection, existing: set[str]) -> None:
     missing = [stream for stream in Stream if event_table(stream) not in existing]
     for statement in () if existing else _TABLES:
         connection.execute(statement)
+    connection.execute(_JOURNAL_TABLE)
     for stream in missing:
         connection.execute(_EVENT_TABLE.format(table=event_table(stream)))
     if missing:
