@@ -8,6 +8,9 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import settings
 
+from tests.sources import ROOT
+from tests.stale_builds import stale_builds
+
 # A busy small machine must not decide whether a property holds; a CI run must find what the last one found.
 settings.register_profile("everywhere", deadline=None)
 settings.register_profile("ci", parent=settings.get_profile("everywhere"), derandomize=True)
@@ -34,6 +37,12 @@ def _is_this_machine(host: str) -> bool:
 
 
 sys.addaudithook(_refuse_other_machines)
+
+
+def pytest_configure() -> None:
+    """Compiled modules of an older source would be tested, and found good."""
+    if stale := stale_builds(ROOT / "firmware_bridge"):
+        raise pytest.UsageError("\n".join(stale))
 
 
 @pytest.fixture(autouse=True, scope="session")
