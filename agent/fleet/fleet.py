@@ -1,0 +1,66 @@
+"""All vehicles of this box by their ids, as the API, the status and the kiosk know them."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from agent.fleet.refusals import VehicleUnknown
+from agent.fleet.vehicle_status import VehicleStatus
+
+__all__ = ["Fleet", "FleetVehicle"]
+
+
+class FleetVehicle(Protocol):
+    """What a fleet knows of a vehicle; agents without one never load the serial bridge."""
+
+    @property
+    def id(self) -> str:
+        """Its name in this shop."""
+        ...
+
+    async def run(self) -> None:
+        """Serve it until cancelled."""
+
+    def status(self) -> VehicleStatus:
+        """How it is now."""
+        ...
+
+    def stop(self, by: str, reason: str) -> None:
+        """Stop it now."""
+
+    async def release(self, by: str) -> None:
+        """A person lets it move again."""
+
+    def resolve(self, action_id: str, *, done: bool, by: str) -> None:
+        """A person says what became of an action."""
+
+
+class Fleet:
+    """The vehicles that could be begun, and why others could not."""
+
+    def __init__(self, vehicles: Sequence[FleetVehicle] = (), failed: Sequence[str] = ()) -> None:
+        self.failed = tuple(failed)
+        """One sentence for each vehicle that is configured and not served."""
+        self._vehicles = {vehicle.id: vehicle for vehicle in vehicles}
+
+    def statuses(self) -> list[VehicleStatus]:
+        """All vehicles now, in the order of the settings."""
+        return [vehicle.status() for vehicle in self._vehicles.values()]
+
+    def vehicle(self, vehicle_id: str) -> FleetVehicle:
+        """One vehicle.
+
+        Raises:
+            VehicleUnknown: there is none of that name.
+        """
+        if vehicle_id not in self._vehicles:
+            raise VehicleUnknown(vehicle_id, list(self._vehicles))
+        return self._vehicles[vehicle_id]
+
+    async def run(self) -> None:
+        """Serves all of them until cancelled."""
+        if not self._vehicles:
+            await asyncio.Event().wait()
+        async with asyncio.TaskGroup() as tasks:
+            for vehicle in self._vehicles.values():
+                tasks.create_task(vehicle.run(), name=vehicle.id)

@@ -1,0 +1,123 @@
+"""A mission's journal in the event log: its entries and the events they mean, stored together and in order.
+
+One append is under way at a time and takes everything that has come together since. What the log does not take now is
+tried again, for ever: nothing may be done before it is stored, so whoever waits for `durable` waits as long.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent.errors import EnvironmentFault, LogUnreadable
+from agent.events import Draft
+from agent.fleet.entries import Entry, Snapshot, entry_from_json, entry_to_json
+from agent.log import EventLog
+from agent.log.jobs import Also, JournalEntry, JournalTrim
+from agent.log_lines import log_event
+
+__all__ = ["MissionJournal", "Restored"]
+
+RETRY_S: Final = 1.0
+BATCH_ITEMS_MAX: Final = 200
+SNAPSHOT_ENTRIES: Final = 200
+"""After so many entries a snapshot takes their place."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a journal holds. `boot_count` is the vehicle's when the last entry was written; 0 before the first link."""
+
+    entries: list[Entry]
+    boot_count: int
+
+
+class MissionJournal:
+    """The journal `mission/{vehicle_id}`; `stored` is called in the event loop after each commit."""
+
+    def __init__(self, log: EventLog, vehicle_id: str, stored: Callable[[], None]) -> None:
+        self.boot_count = 0
+        """The vehicle's, written beside each entry: a command's fate is known only to the boot it was sent in."""
+        self.durable = 0
+        """The number of the last entry that is stored."""
+        self.problem = ""
+        """Why the log does not take entries now."""
+        self._log = log
+        self._name = f"mission/{vehicle_id}"
+        self._stored = stored
+        self._number = 0
+        self._since_snapshot = 0
+        self._waiting: list[tuple[Sequence[Also], Sequence[Draft]]] = []
+        self._work = asyncio.Event()
+
+    def restore(self) -> Restored:
+        """What was written before; call it once, first.
+
+        Raises:
+            LogUnreadable: a row is damaged or of a newer version, so the others mean nothing.
+        """
+        entries: list[Entry] = []
+        for row in self._log.journal(self._name):
+            head, _, body = row.partition(b"\n")
+            try:
+                self._number, self.boot_count = map(int, head.split())
+                entries.append(entry_from_json(body))
+            except ValueError as error:
+                place = f"{self._log.file}: the journal {self._name} after entry {self._number}"
+                raise LogUnreadable(f"{place} was written by another version of this program: {error}") from error
+        self.durable = self._number
+        self._since_snapshot = len(entries)
+        return Restored(entries, self.boot_count)
+
+    @property
+    def wants_snapshot(self) -> bool:
+        """Whether it is time to write one."""
+        return self._since_snapshot >= SNAPSHOT_ENTRIES
+
+    def write(self, entries: Sequence[Entry], drafts: Sequence[Draft] = ()) -> int:
+        """Hand over what is to be stored together; the answer is what `durable` will reach then."""
+        also: list[Also] = []
+        for entry in entries:
+            self._number += 1
+            self._since_snapshot += 1
+            head = b"%d %d\n" % (self._number, self.boot_count)
+            also.append(JournalEntry(self._name, self._number, head + entry_to_json(entry)))
+            if isinstance(entry, Snapshot):
+                also.append(JournalTrim(self._name, self._number))
+                self._since_snapshot = 0
+        if also or drafts:
+            self._waiting.append((also, drafts))
+            self._work.set()
+        return self._number
+
+    async def run(self) -> None:
+        """Stores what is handed over, until cancelled."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while self._waiting:
+                await self._store(self._waiting[:BATCH_ITEMS_MAX])
+
+    async def _store(self, items: Sequence[tuple[Sequence[Also], Sequence[Draft]]]) -> None:
+        also = [each for entries, _ in items for each in entries]
+        drafts = [draft for _, some in items for draft in some]
+        try:
+            await self._log.append(drafts, also)
+        except EnvironmentFault as fault:
+            self._trouble(str(fault))
+            await asyncio.sleep(RETRY_S)
+            return
+        self.problem = ""
+        del self._waiting[: len(items)]
+        numbers = [entry.number for entry in also if isinstance(entry, JournalEntry)]
+        self.durable = max(numbers, default=self.durable)
+        self._stored()
+
+    def _trouble(self, problem: str) -> None:
+        if problem != self.problem:
+            text = f"{self._name} cannot be written, so its vehicle gets no command: {problem}"
+            log_event(_log, logging.ERROR, "fleet.not_stored", text)
+        self.problem = problem

@@ -1,0 +1,1 @@
+"""Other makers' sides of VDA 5050, as processes of their own."""

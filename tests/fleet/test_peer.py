@@ -1,0 +1,76 @@
+"""Another maker's fleet control (npm vda-5050-lib, VDA 5050 2.0.0) commands our vehicle, down to the firmware.
+
+`peer/test_peer_alone.py` holds the same exchanges between that library's own two sides.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from agent.fleet import VehicleIdentity
+from sim.broker import BrokerKind, running_broker
+from sim.vehicle import Vehicle as Firmware
+from tests.fleet.peer import exchanges
+from tests.fleet.peer.our_vehicle import running_vehicle
+from tests.fleet.peer.processes import Master, running_master
+
+VEHICLE = VehicleIdentity("acme", "agv-1")
+
+
+@asynccontextmanager
+async def ready(kind: BrokerKind, folder: Path) -> AsyncIterator[tuple[Master, Firmware]]:
+    """The peer and our vehicle, which know of each other; at the end the peer's validator has dropped nothing."""
+    async with (
+        running_broker(kind, folder / "broker") as broker,
+        running_master(broker, VEHICLE) as master,
+        running_vehicle(broker, VEHICLE, folder) as (_, firmware),
+    ):
+        await master.heard("connection", connectionState="ONLINE")
+        await master.saw_state(lambda state: bool(state["safetyState"]["eStop"] == "NONE" and "agvPosition" in state))
+        yield master, firmware
+    assert master.complaints() == []
+
+
+@pytest.fixture
+async def pair(tmp_path: Path) -> AsyncIterator[tuple[Master, Firmware]]:
+    async with ready("iotcore", tmp_path) as pair:
+        yield pair
+
+
+@pytest.mark.parametrize("kind", get_args(BrokerKind))
+async def test_an_order_is_carried_out_by_the_firmware_once(kind: BrokerKind, tmp_path: Path) -> None:
+    async with ready(kind, tmp_path) as (master, firmware):
+        await exchanges.fetched_and_brought(master)
+        assert [seen.what for seen in firmware.truth() if seen.what in {"pick", "drop"}] == ["pick", "drop"]
+
+
+@pytest.mark.parametrize("repeats_actions", [True, False], ids=["standard", "library"])
+async def test_an_order_waits_at_its_decision_point_and_goes_on_when_extended(
+    pair: tuple[Master, Firmware], *, repeats_actions: bool
+) -> None:
+    master, firmware = pair
+    await exchanges.extended_at_the_decision_point(master, repeats_actions=repeats_actions)
+    assert len(firmware.seen("pick")) == 1
+
+
+async def test_a_paused_order_goes_on_later(pair: tuple[Master, Firmware]) -> None:
+    master, _ = pair
+    await exchanges.paused_and_resumed(master, way_m=1.0)
+
+
+async def test_a_cancelled_order_ends_where_the_vehicle_is(pair: tuple[Master, Firmware]) -> None:
+    master, firmware = pair
+    await exchanges.cancelled_on_the_way(master)
+    assert firmware.seen("pick") == []
+
+
+async def test_state_and_factsheet_come_on_request(pair: tuple[Master, Firmware]) -> None:
+    master, _ = pair
+    await exchanges.state_requested(master)
+    before = len(master.said("factsheet"))
+    await master.act("factsheet-please", "factsheetRequest")
+    await master.heard("instant action", actionId="factsheet-please", actionStatus="FINISHED")
+    await master.heard_more("factsheet", before)
