@@ -20,6 +20,7 @@ from agent.decide import Decisions
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
+from agent.fleet.fleet import Fleet
 from agent.housekeeping import Housekeeping
 from agent.link import Link, LinkState
 from agent.log import EventLog, Place
@@ -27,7 +28,7 @@ from agent.log_lines import log_event
 from agent.packs import OfferBook, PackInbox, PackRefused, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
-from agent.settings import ClockSettings, Settings
+from agent.settings import ClockSettings, Settings, SiteSettings
 from agent.till_requests import TillRequests
 from agent.topics import DeviceName
 
@@ -78,8 +79,7 @@ class Agent:
         random = system_random()
         new_id = IdFactory(clock.wall, random)
         name = DeviceName(settings.site.id, settings.device.id)
-        origin = Origin(name, market=settings.site.market, region=settings.site.region)
-        decoder = EventDecoder(origin, wall=clock.wall, new_id=new_id)
+        decoder = EventDecoder(_origin(name, settings.site), wall=clock.wall, new_id=new_id)
         log = EventLog.open(folder.log, settings.log, clock=clock, new_id=new_id)
         closing.push_async_callback(log.close)
         catalogue = Catalogue.open(folder.decide / "model.sqlite")
@@ -97,6 +97,7 @@ class Agent:
         log.add_listener(baskets.on_commit)
         till_requests = TillRequests(ttl_s=settings.api.till_request_ttl_s, new_id=new_id, basket=baskets.basket)
         _restore(till_requests.restore, log, Stream.KIOSK)
+        fleet = self._fleet(log, decoder, closing)
         api = LocalApi(
             settings=settings,
             folder=folder,
@@ -112,10 +113,37 @@ class Agent:
             packs=packs,
             offers=offers,
             adviser=decisions.adviser,
+            fleet=fleet,
             clock=clock,
         )
-        work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run, "packs": inbox.keep}
+        work: dict[str, Work] = {
+            "log-writer": log.wait_failed,
+            "link": link.run,
+            "packs": inbox.keep,
+            "fleet": fleet.run,
+        }
         return api, link, work | decisions.work() | self._own_work(log, decoder, link)
+
+    def _fleet(self, log: EventLog, decoder: EventDecoder, closing: AsyncExitStack) -> Fleet:
+        """The vehicles of the settings; without any, nothing of the serial bridge is loaded."""
+        if not self._settings.vehicles:
+            return Fleet()
+        from agent.fleet.vehicle import Vehicle  # noqa: PLC0415 - see above
+
+        vehicles: list[Vehicle] = []
+        failed: list[str] = []
+        for settings in self._settings.vehicles:
+            try:
+                vehicle = Vehicle(
+                    settings, self._settings.link, log, decoder, clock=self._clock, random=system_random()
+                )
+            except LogUnreadable as unreadable:
+                failed.append(f"{settings.id} is not served, as its mission cannot be read: {unreadable}")
+                log_event(logger, logging.ERROR, "agent.vehicle_failed", failed[-1])
+            else:
+                closing.callback(vehicle.close)
+                vehicles.append(vehicle)
+        return Fleet(vehicles, failed)
 
     def _own_work(self, log: EventLog, decoder: EventDecoder, link: Link) -> dict[str, Work]:
         housekeeping = Housekeeping(
@@ -155,6 +183,10 @@ class Agent:
             for task in running:
                 task.cancel()
         log_event(logger, logging.INFO, "agent.stopped", "stopped in good order")
+
+
+def _origin(name: DeviceName, site: SiteSettings) -> Origin:
+    return Origin(name, market=site.market, region=site.region)
 
 
 def _packs(folder: DataFolder, catalogue: Catalogue) -> tuple[OfferBook, Packs]:

@@ -2,10 +2,19 @@
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
@@ -20,6 +29,7 @@ __all__ = [
     "Section",
     "Settings",
     "SiteSettings",
+    "VehicleSettings",
     "is_loopback",
 ]
 
@@ -56,6 +66,11 @@ def _from_settings_folder(name: str, info: ValidationInfo) -> str:
 def _conflict(key: str, problem: str, expected: str) -> PydanticCustomError:
     """Two keys of a section that contradict each other; `key` is the one to look at."""
     return PydanticCustomError("conflict", "{problem}", {"key": key, "problem": problem, "expected": expected})
+
+
+def _frozen(value: Any) -> Any:  # Any: TOML
+    """A TOML list as the tuple that frozen settings hold."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 FileName = Annotated[str, AfterValidator(_from_settings_folder)]
@@ -207,6 +222,52 @@ class ClockSettings(Section):
         return self
 
 
+class VehicleSettings(Section):
+    """One AGV that hangs on a serial line of this box. Write the section once for each."""
+
+    id: LevelName = Field(description="name of the vehicle in this shop", examples=["agv-1"], json_schema_extra=_LEVEL)
+    manufacturer: Annotated[str, Field(pattern=r"^[^/+#$\x00-\x1f]{1,64}$")] = Field(
+        description="VDA 5050 manufacturer, one level of its topics",
+        examples=["acme"],
+        json_schema_extra={"expected": "1 to 64 characters without / + # $"},
+    )
+    serial_number: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = Field(
+        description="VDA 5050 serial number, one level of its topics",
+        examples=["0042"],
+        json_schema_extra={"expected": "1 to 64 letters, digits or _ . : -"},
+    )
+    port: str = Field(
+        min_length=1,
+        max_length=255,
+        description="its serial port; the name by id stays the same over a replug",
+        examples=["/dev/serial/by-id/usb-FTDI_FT232R_A50285BI-if00-port0"],
+    )
+    baud: Literal[9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 1_000_000] = Field(
+        115_200, description="speed of the serial line"
+    )
+    vda5050: Literal["2.0.0", "2.1.0"] = Field("2.0.0", description="VDA 5050 version that fleet control speaks")
+    interface: Annotated[str, Field(pattern=r"^[^/+#$\x00-\x1f]{1,64}$")] = Field(
+        "uagv",
+        description="VDA 5050 interface name, first level of its topics",
+        json_schema_extra={"expected": "1 to 64 characters without / + # $"},
+    )
+    map_id: str = Field("shop", min_length=1, max_length=64, description="the map that its positions are on")
+    speed_m_s_max: float = Field(1.0, gt=0, le=10, description="fastest that it is told to drive, in metres a second")
+    state_interval_s: float = Field(30.0, gt=0, le=30, description="how often the state is told when nothing happens")
+    visualization_interval_s: float = Field(
+        0.0, ge=0, le=60, description="how often the position is published on its own topic; 0 is never"
+    )
+
+    @property
+    def topic_levels(self) -> str:
+        """What its topics begin with (VDA 5050 2.1, 6.3): no other vehicle's may be the same."""
+        return "/".join((self.interface, f"v{self.vda5050[0]}", self.manufacturer, self.serial_number))
+
+
+_ONE_EACH: Final = {"id": "id", "topic_levels": "manufacturer and serial number", "port": "port"}
+"""What no two vehicles may share, in words."""
+
+
 class Settings(Section):
     """All settings of one agent. The defaults run without a file."""
 
@@ -216,4 +277,17 @@ class Settings(Section):
     link: LinkSettings = LinkSettings()
     api: ApiSettings = ApiSettings()
     clock: ClockSettings = ClockSettings()
+    vehicles: Annotated[tuple[VehicleSettings, ...], BeforeValidator(_frozen), Field(max_length=64)] = ()
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what reaches stdout")
+
+    @model_validator(mode="after")
+    def _check_vehicles(self) -> Self:
+        for name, what in _ONE_EACH.items():
+            first: dict[object, int] = {}
+            for index, vehicle in enumerate(self.vehicles):
+                before = first.setdefault(getattr(vehicle, name), index)
+                if before != index:
+                    key = name if name in VehicleSettings.model_fields else "serial_number"
+                    problem = f"same {what} as vehicles[{before}]"
+                    raise _conflict(f"vehicles.{index}.{key}", problem, f"another {what} for each vehicle")
+        return self

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from agent.settings import Settings
 
-__all__ = ["SettingsField", "settings_fields", "toml_value"]
+__all__ = ["SettingsField", "repeated_fields", "repeated_sections", "settings_fields", "toml_value"]
 
 _UNITS: Final = {
     "_per_s": "per second",
@@ -28,11 +28,12 @@ _KINDS: Final[dict[Any, str]] = {bool: "true or false", int: "a whole number", f
 
 @dataclass(frozen=True, slots=True)
 class SettingsField:
-    """One key. `section` is "" at the top of the file."""
+    """One key. `section` is "" at the top of the file; a `repeated` one is written once for each thing."""
 
     section: str
     name: str
     info: FieldInfo
+    repeated: bool = False
 
     @property
     def key(self) -> str:
@@ -66,7 +67,7 @@ class SettingsField:
     @property
     def default(self) -> str:
         """The default as it would stand in the file; "" when there is none."""
-        return toml_value(self.info.default)
+        return "" if self.info.is_required() else toml_value(self.info.default)
 
     @property
     def example(self) -> str:
@@ -93,6 +94,23 @@ def settings_fields() -> dict[str, SettingsField]:
     return {field.key: field for field in sorted(fields, key=lambda field: field.section != "")}
 
 
+@cache
+def repeated_fields() -> dict[str, SettingsField]:
+    """The keys of `[[sections]]` that may be written any number of times, such as `vehicles.port`."""
+    return {
+        f"{section}.{name}": SettingsField(section, name, info, repeated=True)
+        for section, model in repeated_sections().items()
+        for name, info in model.model_fields.items()
+    }
+
+
+@cache
+def repeated_sections() -> dict[str, type[BaseModel]]:
+    """The models of those sections."""
+    found = {name: _repeated_model(info.annotation) for name, info in Settings.model_fields.items()}
+    return {name: model for name, model in found.items() if model}
+
+
 def toml_value(value: Any) -> str:
     """A setting's value in TOML; "" for None, which TOML cannot say."""
     if value is None:
@@ -106,8 +124,14 @@ def _walk(model: type[BaseModel], section: str) -> Iterator[tuple[str, str, Fiel
     for name, info in model.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             yield from _walk(info.annotation, f"{section}.{name}".removeprefix("."))
-        else:
+        elif not _repeated_model(info.annotation):
             yield section, name, info
+
+
+def _repeated_model(annotation: Any) -> type[BaseModel] | None:
+    """The model of a `tuple[Model, ...]`."""
+    kinds = get_args(annotation)
+    return kinds[0] if get_origin(annotation) is tuple and issubclass(kinds[0], BaseModel) else None
 
 
 def _without_none(annotation: Any) -> Any:

@@ -5,7 +5,7 @@ No text of a refusal repeats a value: it might be a secret in the wrong place.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from agent.errors import Problem, SettingsRefused
 from agent.settings import Settings
-from agent.settings_fields import SettingsField, settings_fields
+from agent.settings_fields import SettingsField, repeated_fields, repeated_sections, settings_fields
 from agent.toml_positions import KeyPath, key_lines, key_places, line_of
 
 __all__ = ["VARIABLE_PREFIX", "Loaded", "default_settings_file", "load_settings"]
@@ -66,7 +66,15 @@ def load_settings(file: Path | None, environ: Mapping[str, str]) -> Loaded:
         layers.add_file(_read(file))
     layers.add_environment(environ)
     settings = layers.settings()
-    return Loaded(settings, {key: layers.places.get(key, "default") for key in settings_fields()})
+    return Loaded(settings, {key: layers.places.get(key, "default") for key in _keys(settings)})
+
+
+def _keys(settings: Settings) -> Iterator[str]:
+    """Every key that there is: `vehicles[0].port` for those of repeated sections."""
+    yield from settings_fields()
+    for field in repeated_fields().values():
+        for index in range(len(getattr(settings, field.section))):
+            yield f"{field.section}[{index}].{field.name}"
 
 
 class _Layers:
@@ -125,13 +133,19 @@ class _Layers:
 
     def _refuse_item(self, item: ErrorDetails) -> None:
         context = item.get("ctx", {})
-        path = (*item["loc"], context["key"]) if item["type"] == "conflict" else item["loc"]
-        key = _dotted(path)
-        field = settings_fields().get(key)
+        path = (*item["loc"], *_path(context["key"])) if item["type"] == "conflict" else item["loc"]
+        key = _unnumbered(path)
+        field = settings_fields().get(key) or repeated_fields().get(key)
         if item["type"] == "extra_forbidden":
-            self._refuse_unknown(path, is_table=isinstance(item["input"], dict))
+            self._refuse_unknown(path, is_table=_is_table(item["input"]))
+        elif item["type"] == "too_long":
+            self._refuse(path, None, "too many", f"at most {context['max_length']}")
+        elif field is None and key in repeated_sections():
+            self._refuse(path, None, _kind_of(item["input"]), f"a section for each; example [[{key}]]")
         elif field is None:
             self._refuse(path, None, _kind_of(item["input"]), f"a table; example [{key}]")
+        elif item["type"] == "missing":
+            self._refuse(path, field, "missing", field.expected)
         elif item["type"] == "conflict":
             self._refuse(path, field, context["problem"], context["expected"])
         elif item["type"] == "literal_error" and isinstance(item["input"], str):
@@ -140,22 +154,22 @@ class _Layers:
             self._refuse(path, field, _PROBLEMS.get(item["type"]) or _kind_of(item["input"]), field.expected)
 
     def _refuse_unknown(self, path: KeyPath, *, is_table: bool) -> None:
-        *parents, name = map(str, path)
-        section = ".".join(parents)
-        fields = settings_fields()
+        section, _, name = _unnumbered(path).rpartition(".")
+        fields = settings_fields() | repeated_fields()
         here = [field.name for field in fields.values() if field.section == section]
-        sections = [] if section else sorted({field.section for field in fields.values()} - {""})
-        near = get_close_matches(name, sections if is_table else here, 1)
+        headers = {} if section else _headers()
+        near = get_close_matches(name, headers if is_table else here, 1)
         elsewhere = [field for field in fields.values() if field.name == name]
         if near and is_table:
-            expected = f"[{near[0]}]"
+            expected = headers[near[0]]
         elif near:
             field = fields[f"{section}.{near[0]}".removeprefix(".")]
             expected = f"{field.name}; example {field.example}"
         elif elsewhere:
-            expected = f"it in [{elsewhere[0].section}]" if elsewhere[0].section else "it before the first [section]"
+            header = _headers().get(elsewhere[0].section)
+            expected = f"it in {header}" if header else "it before the first [section]"
         else:
-            expected = "one of " + ", ".join([*here, *(f"[{other}]" for other in sections)])
+            expected = "one of " + ", ".join([*here, *headers.values()])
         self._refuse(path, None, "unknown section" if is_table else "unknown key", expected)
 
     def _refuse(self, path: KeyPath, field: SettingsField | None, problem: str, expected: str) -> None:
@@ -214,9 +228,29 @@ def _problem_of(name: str, text: str, said: str) -> Problem:
     return Problem(where, f"not TOML: {message}", 'key = value, with texts in quotes; example id = "store-1"')
 
 
+def _headers() -> dict[str, str]:
+    """How each section begins in the file, by its name."""
+    once = {field.section: f"[{field.section}]" for field in settings_fields().values() if field.section}
+    return dict(sorted((once | {section: f"[[{section}]]" for section in repeated_sections()}).items()))
+
+
+def _is_table(value: Any) -> bool:
+    """Whether this was written as a section, or as several of one name."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value))
+
+
+def _path(key: str) -> KeyPath:
+    return tuple(int(part) if part.isdigit() else part for part in key.split("."))
+
+
+def _unnumbered(path: KeyPath) -> str:
+    """The key without the numbers of repeated sections."""
+    return ".".join(part for part in path if isinstance(part, str))
+
+
 def _dotted(path: KeyPath) -> str:
-    """A key for people, safe to print."""
-    text = ".".join(map(str, path))[:120]
+    """A key for people, safe to print, such as `vehicles[0].port`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")[:120]
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 

@@ -5,15 +5,15 @@ import tomllib
 import pytest
 
 from agent.settings import Settings
-from agent.settings_fields import settings_fields, toml_value
+from agent.settings_fields import repeated_fields, repeated_sections, settings_fields, toml_value
 from agent.settings_file import load_settings
 
 KEYS = sorted(settings_fields())
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", [*KEYS, *repeated_fields()])
 def test_every_key_is_described(key: str) -> None:
-    field = settings_fields()[key]
+    field = (settings_fields() | repeated_fields())[key]
     assert field.key == key
     assert field.info.description
     assert field.expected
@@ -76,8 +76,15 @@ def test_all_keys_of_the_model_are_there_the_top_ones_first() -> None:
     keys = list(settings_fields())
     tables = Settings().model_dump()
     nested = {f"{section}.{name}" for section, table in tables.items() if isinstance(table, dict) for name in table}
-    assert set(keys) == nested | {name for name, value in tables.items() if not isinstance(value, dict)}
+    single = {name for name, value in tables.items() if not isinstance(value, dict)} - {*repeated_sections()}
+    assert set(keys) == nested | single
     assert [key for key in keys if "." not in key] == keys[:1]
+
+
+def test_the_keys_of_repeated_sections_stand_apart() -> None:
+    (model,) = repeated_sections().values()
+    assert set(repeated_fields()) == {f"vehicles.{name}" for name in model.model_fields}
+    assert all(field.repeated for field in repeated_fields().values())
 
 
 def test_a_moment_is_written_as_toml_has_it() -> None:

@@ -100,6 +100,55 @@ def test_the_packaged_file_is_the_default_where_there_is_one(monkeypatch: pytest
     assert default_settings_file() == file
 
 
+VEHICLE = '[[vehicles]]\nid = "agv-1"\nmanufacturer = "acme"\nserial_number = "1"\nport = "/dev/ttyUSB0"\n'
+
+
+def test_vehicles_are_a_list_of_sections(file: Path) -> None:
+    file.write_text(VEHICLE + "\n" + VEHICLE.replace("1", "2").replace("USB0", "USB1") + 'vda5050 = "2.1.0"\n')
+    loaded = load_settings(file, {})
+    assert [(one.id, one.vda5050) for one in loaded.settings.vehicles] == [("agv-1", "2.0.0"), ("agv-2", "2.1.0")]
+    assert loaded.origin["vehicles[1].port"] == f"{file}:11"
+    assert loaded.origin["vehicles[1].baud"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            VEHICLE.replace("[[", "[").replace("]]", "]"),
+            ":1 vehicles: a table; expected a section for each",
+        ),
+        (VEHICLE.replace("vehicles", "vehicle"), ":1 vehicle: unknown section; expected [[vehicles]]"),
+        ("vehicles = 1", ":1 vehicles: a whole number; expected a section for each; example [[vehicles]]"),
+        ("vehicles = [1]", ":1 vehicles[0]: a whole number; expected a section for each; example [[vehicles]]"),
+        ('[[vehicles]]\nid = "agv-1"', ":1 vehicles[0].port: missing; expected a text of 1 to 255 characters"),
+        (VEHICLE + "bauds = 9600", ":6 vehicles[0].bauds: unknown key; expected baud; example baud = 115200"),
+        (VEHICLE + "baud = 9601", ":6 vehicles[0].baud: a whole number; expected one of 9600, 19200"),
+        (
+            VEHICLE.replace("acme", "ac/me"),
+            ":3 vehicles[0].manufacturer: not in this form; expected 1 to 64",
+        ),
+        (VEHICLE.replace('"1"', '"a b"'), ":4 vehicles[0].serial_number: not in this form; expected 1 to 64 letters"),
+        (VEHICLE * 2, ":7 vehicles[1].id: same id as vehicles[0]; expected another id for each vehicle"),
+        (
+            VEHICLE + VEHICLE.replace("agv-1", "agv-2"),
+            ":9 vehicles[1].serial_number: same manufacturer and serial number as vehicles[0]; expected another",
+        ),
+        (
+            VEHICLE + VEHICLE.replace("1", "2"),
+            ":10 vehicles[1].port: same port as vehicles[0]; expected another port for each vehicle",
+        ),
+        (
+            "".join(VEHICLE.replace("1", f"{n}").replace("USB0", f"USB{n}") for n in range(65)),
+            ":1 vehicles: too many; expected at most 64",
+        ),
+    ],
+)
+def test_what_is_wrong_with_vehicles_is_told_with_its_line(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+    assert any(str(problem).startswith(f"{file}{message}") for problem in refusal(file)), refusal(file)
+
+
 # --- refusals ---------------------------------------------------------------------------------------------
 
 

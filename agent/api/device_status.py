@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.api.caller import ListenerKind
 from agent.event_types import Stream
+from agent.fleet.vehicle_status import VehicleStatus
 from agent.link import LinkStatus
 
 __all__ = ["DeviceStatus", "ListenerState", "ListenerStatus", "LogStatus", "PlaceStatus", "StreamStatus"]
@@ -75,5 +76,6 @@ class DeviceStatus(_Part):
     tills: int
     packs: dict[str, int]
     """The version of each set of data that came down; 0 before the first."""
+    vehicles: list[VehicleStatus]
     problems: list[str]
     """What needs somebody, in plain words; empty when all is well."""

@@ -19,6 +19,7 @@ from agent.errors import (
     StorageFull,
     StoreforwardError,
 )
+from agent.fleet.refusals import NothingToResolve, NotStopped, ReleaseRefused, VehicleUnknown
 from agent.pseudonyms import RawIdRefused
 from agent.till_requests import AlreadyAnswered, BasketMoved, RequestConflict, RequestUnknown, TooManyRequests
 
@@ -97,6 +98,10 @@ _RULES: Final[tuple[tuple[type[StoreforwardError], _Rule], ...]] = (
     (BasketMoved, _Rule(409, "basket_moved")),
     (AlreadyAnswered, _Rule(409, "already_answered")),
     (RequestUnknown, _Rule(404, "unknown_request")),
+    (VehicleUnknown, _Rule(404, "unknown_vehicle")),
+    (NotStopped, _Rule(409, "not_stopped")),
+    (ReleaseRefused, _Rule(409, "release_refused")),
+    (NothingToResolve, _Rule(409, "nothing_to_resolve")),
     (CallerError, _Rule(400, "refused")),
     (IntakeFull, _Rule(429, "intake_full", RETRY_AFTER_S)),
     (TooManyRequests, _Rule(429, "too_many_requests", RETRY_AFTER_S)),

@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from agent import __version__
+from agent.api.agv_routes import AgvRoutes
 from agent.api.basket_routes import BasketRoutes
 from agent.api.caller import Caller
 from agent.api.decision_routes import DecisionRoutes
@@ -37,6 +38,7 @@ from agent.data_folder import DataFolder
 from agent.decide import Adviser
 from agent.errors import StoreforwardError
 from agent.events import EventDecoder
+from agent.fleet.fleet import Fleet
 from agent.link import LinkStatus, Receipts
 from agent.log import EventLog
 from agent.packs import OfferBook, Packs
@@ -64,6 +66,7 @@ class OpenApiDocument(BaseModel):
 class LocalApi:
     """Serves one agent's API. The parts it is given outlive it: stop it before they are closed."""
 
+    _stopping = False
     _recording: asyncio.Task[None] | None = None
     _runner: web.AppRunner | None = None
 
@@ -84,6 +87,7 @@ class LocalApi:
         packs: Packs,
         offers: OfferBook,
         adviser: Adviser,
+        fleet: Fleet,
         clock: Clock,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
@@ -94,7 +98,6 @@ class LocalApi:
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
         self._products = ProductRoutes(catalogue)
         self._door = Door(producers, folder.socket, lan_names(settings.api))
-        self._stopping = False
         report = StatusReport(
             settings=settings,
             folder=folder,
@@ -104,6 +107,7 @@ class LocalApi:
             catalogue=catalogue,
             baskets=baskets,
             packs=packs,
+            fleet=fleet,
             clock=clock,
         )
         self.routes: Final[list[Route]] = [
@@ -113,8 +117,8 @@ class LocalApi:
             *self._products.routes(),
             *OfferRoutes(offers, packs, clock).routes(),
             *DecisionRoutes(adviser, log, decoder).routes(),
-            *StatusRoutes(report, receipts, self._unready, self._metrics).routes(),
-            self._openapi_route(),
+            *AgvRoutes(fleet).routes(),
+            *self._own_routes(report, receipts),
         ]
 
     @property
@@ -182,6 +186,9 @@ class LocalApi:
             return response
 
         return serve
+
+    def _own_routes(self, report: StatusReport, receipts: Callable[[], Receipts | None]) -> list[Route]:
+        return [*StatusRoutes(report, receipts, self._unready, self._metrics).routes(), self._openapi_route()]
 
     def _openapi_route(self) -> Route:
         return Route(

@@ -10,6 +10,7 @@ from agent.catalogue import Catalogue
 from agent.clock import Clock
 from agent.data_folder import DataFolder
 from agent.event_types import Stream
+from agent.fleet.fleet import Fleet
 from agent.link import LinkState, LinkStatus
 from agent.log import CLOUD, EventLog, Place
 from agent.packs import Packs
@@ -32,6 +33,7 @@ class StatusReport:
         catalogue: Catalogue,
         baskets: BasketBoard,
         packs: Packs,
+        fleet: Fleet,
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -42,6 +44,7 @@ class StatusReport:
         self._catalogue = catalogue
         self._baskets = baskets
         self._packs = packs
+        self._fleet = fleet
         self._clock = clock
         self._started = clock.wall()
         self._started_s = clock.monotonic_s()
@@ -61,6 +64,7 @@ class StatusReport:
             products=self._catalogue.size,
             tills=len(self._baskets.till_ids),
             packs={name: self._packs.version(name) for name in self._packs.sets},
+            vehicles=self._fleet.statuses(),
             problems=list(self._problems(link)),
         )
 
@@ -92,6 +96,9 @@ class StatusReport:
             yield f"link: nobody subscribes to what we publish ({link.unheard:,} times so far): is the cloud side up?"
         for name, problem in self._packs.problems.items():
             yield f"pack {name}: {problem}"
+        yield from self._fleet.failed
+        for vehicle in self._fleet.statuses():
+            yield from (f"{vehicle.id}: {problem}" for problem in vehicle.problems)
         if damaged := self._log.damaged_events:
             yield f"log: {damaged:,} events no longer match their checksum"
 

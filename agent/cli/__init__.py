@@ -24,8 +24,11 @@ _COMMANDS: Final = {
     "producer": "agent.cli.producer:producer",
     "catalogue": "agent.cli.catalogue:catalogue",
     "kiosk": "agent.cli.kiosk:kiosk",
+    "agv": "agent.cli.agv:agv",
+    "bridge": "agent.cli.bridge:bridge",
     "learn": "agent.cli.learn:learn",
     "evaluate": "agent.cli.evaluate:evaluate",
+    "bench": "agent.cli.bench:bench",
 }
 
 

@@ -10,7 +10,7 @@ import click
 from agent.cli.options import config_option, json_option, load
 from agent.errors import Problem, SettingsRefused
 from agent.settings import Settings
-from agent.settings_fields import SettingsField, settings_fields, toml_value
+from agent.settings_fields import SettingsField, repeated_fields, repeated_sections, settings_fields, toml_value
 from agent.settings_file import Loaded, load_settings
 
 __all__ = ["config"]
@@ -94,13 +94,24 @@ def _example_lines() -> Iterator[str]:
             yield f"# {(model.__doc__ or '').strip()}" if model else ""
             yield f"[{section}]"
         yield from _key_lines(field)
+    for section, model in repeated_sections().items():
+        yield f"\n# {(model.__doc__ or '').strip()}\n#[[{section}]]"
+        for field in _fields_of(section):
+            yield ""
+            yield from _key_lines(field)
+
+
+def _fields_of(section: str) -> Iterator[SettingsField]:
+    return (field for field in repeated_fields().values() if field.section == section)
 
 
 def _key_lines(field: SettingsField) -> Iterator[str]:
     yield f"# {field.info.description}"
     facts = [field.expected, field.unit, f"default {field.default}" if field.default else ""]
     yield "# (" + "; ".join(fact for fact in facts if fact) + ")"
-    if field.default in ("", '""'):
+    if field.repeated and not field.default:
+        yield f"#{field.example}"
+    elif field.default in ("", '""'):
         yield f"# example: {field.example}"
     if field.default:
         yield f"#{field.name} = {field.default}"
@@ -112,9 +123,19 @@ def _as_toml(loaded: Loaded, *, origin: bool) -> Iterator[str]:
         if field.section != section:
             section = field.section
             yield f"\n[{section}]"
-        value = toml_value(_value(loaded, field))
-        line = f"{field.name} = {value}" if value else f"# {field.name} is not set"
-        yield f"{line}  # {loaded.origin[key]}" if origin else line
+        yield _shown(field.name, _value(loaded, field), loaded.origin[key] if origin else "")
+    for section in repeated_sections():
+        for index, table in enumerate(getattr(loaded.settings, section)):
+            yield f"\n[[{section}]]"
+            for field in _fields_of(section):
+                place = loaded.origin[f"{section}[{index}].{field.name}"]
+                yield _shown(field.name, getattr(table, field.name), place if origin else "")
+
+
+def _shown(name: str, value: object, origin: str) -> str:
+    written = toml_value(value)
+    line = f"{name} = {written}" if written else f"# {name} is not set"
+    return f"{line}  # {origin}" if origin else line
 
 
 def _as_json(loaded: Loaded) -> str:
@@ -126,6 +147,10 @@ def _as_json(loaded: Loaded) -> str:
         }
         for key, field in settings_fields().items()
     }
+    for section in repeated_sections():
+        for index, table in enumerate(values[section]):
+            keys = {f"{section}[{index}].{name}": value for name, value in table.items()}
+            report |= {key: {"value": value, "origin": loaded.origin[key]} for key, value in keys.items()}
     return json.dumps(report, indent=2, ensure_ascii=False)
 
 

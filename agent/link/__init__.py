@@ -1,5 +1,7 @@
 """Delivery to the cloud over MQTT 5: what is acknowledged is delivered, and nothing else is."""
 
+from agent.link.backoff import Backoff
+from agent.link.broker_access import BrokerAccess
 from agent.link.connection import Login, Message, MqttConnection, PubAck, ServerLimits, Will
 from agent.link.dial import Endpoint, tls_context
 from agent.link.errors import (
@@ -15,6 +17,8 @@ from agent.link.receipts import DayAnswer, Receipts, StreamReceipt
 from agent.link.status import LinkState, LinkStatus
 
 __all__ = [
+    "Backoff",
+    "BrokerAccess",
     "BrokerRefused",
     "BrokerUnreachable",
     "ConnectionLost",

@@ -2,12 +2,9 @@
 
 import asyncio
 import logging
-import ssl
-import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -15,9 +12,9 @@ from agent.clock import Clock
 from agent.errors import EnvironmentFault, StoreforwardError
 from agent.event_types import Stream
 from agent.link.backoff import Backoff
-from agent.link.connection import Login, MqttConnection, Will, packet_overhead_bytes
+from agent.link.broker_access import BrokerAccess
+from agent.link.connection import MqttConnection, Will, packet_overhead_bytes
 from agent.link.device_state import DeviceState
-from agent.link.dial import Endpoint, tls_context
 from agent.link.errors import BrokerRefused, ConnectionLost, LinkMisconfigured
 from agent.link.inbox import Inbox, NoInbox
 from agent.link.ledger_word import LedgerWord
@@ -77,7 +74,7 @@ class Link:
         )
         self._work = asyncio.Event()
         self._moved = asyncio.Event()
-        self._tls: ssl.SSLContext | None = None
+        self._access = BrokerAccess(settings)
         self._ledger = LedgerWord()
         self._connections = 0
         self._state = LinkState.CONNECTING if settings.enabled else LinkState.DISABLED
@@ -163,11 +160,11 @@ class Link:
         settings = self._settings
         state = DeviceState(self._log, self._clock, self._version, self._new_id())
         connection = MqttConnection(
-            self._endpoint(),
+            self._access.endpoint(),
             client_id=f"{self._name.device}@{self._name.site}",  # no other device's names make the same text
             keepalive_s=settings.keepalive_s,
             connect_timeout_s=settings.connect_timeout_s,
-            login=self._login(),
+            login=self._access.login(),
             will=Will(self._name.topic(Channel.STATE), state.will()),
         )
         async with connection:
@@ -180,17 +177,6 @@ class Link:
                 with suppress(ConnectionLost):
                     await session.say_goodbye()
                 raise
-
-    def _endpoint(self) -> Endpoint:
-        if self._settings.tls and self._tls is None:
-            self._tls = tls_context(self._settings.ca_file)
-        return Endpoint(self._settings.host, self._settings.port, self._tls)
-
-    def _login(self) -> Login | None:
-        settings = self._settings
-        if not settings.username:
-            return None
-        return Login(settings.username, _read_password(settings.password_file) if settings.password_file else None)
 
     def _failed(self, failure: StoreforwardError) -> None:
         settings_or_broker = isinstance(failure, LinkMisconfigured) or (
@@ -233,15 +219,3 @@ class Link:
 
 def _percentile_ms(sorted_s: list[float], part: float) -> float | None:
     return round(sorted_s[int(part * (len(sorted_s) - 1))] * 1000, 3) if sorted_s else None
-
-
-def _read_password(file: str) -> str:
-    path = Path(file)
-    try:
-        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise LinkMisconfigured(f"password file {file} is open to others: chmod 600 {file}")
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise LinkMisconfigured(f"password file {file} is not text in UTF-8") from None
-    except OSError as error:
-        raise LinkMisconfigured(f"password file {file}: {error.strerror}") from error

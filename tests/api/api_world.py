@@ -24,6 +24,7 @@ from agent.data_folder import DataFolder
 from agent.decide import Decisions
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
+from agent.fleet.fleet import Fleet
 from agent.link import Link, Receipts
 from agent.log import START, EventLog
 from agent.packs import OfferBook, Packs, PackShelf
@@ -226,7 +227,9 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def open_world(path: Path, *, heartbeat_s: float = 15.0, **sections: Mapping[str, Json]) -> AsyncIterator[World]:
+async def open_world(
+    path: Path, *, heartbeat_s: float = 15.0, fleet: Fleet | None = None, **sections: Mapping[str, Json]
+) -> AsyncIterator[World]:
     """A running API over real parts in `path`."""
     settings = Settings.model_validate({"link": {"enabled": False}, **sections})
     clock = SystemClock()
@@ -265,6 +268,7 @@ async def open_world(path: Path, *, heartbeat_s: float = 15.0, **sections: Mappi
             packs=packs,
             offers=offers,
             adviser=decisions.adviser,
+            fleet=fleet or Fleet(),
             clock=clock,
             heartbeat_s=heartbeat_s,
         )

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent.cli import main
-from agent.settings import Settings
-from agent.settings_fields import settings_fields
+from agent.settings import Settings, VehicleSettings
+from agent.settings_fields import repeated_fields, settings_fields
 from agent.settings_file import load_settings
 
 
@@ -33,7 +33,7 @@ def test_the_example_as_it_is_changes_nothing(example: str, tmp_path: Path) -> N
 
 
 def test_the_example_with_every_key_is_the_defaults(example: str, tmp_path: Path) -> None:
-    written = re.sub(r"(?m)^#(\w+ = )", r"\1", example)
+    written = re.sub(r"(?m)^#(\w+ = )", r"\1", example.partition("#[[")[0])
     (tmp_path / "store.toml").write_text(written)
     loaded = load_settings(tmp_path / "store.toml", {})
     assert loaded.settings == Settings()
@@ -41,8 +41,18 @@ def test_the_example_with_every_key_is_the_defaults(example: str, tmp_path: Path
     assert left == {"clock.starts_at"}, "only what has no default is not set"
 
 
+def test_the_example_has_a_vehicle_whose_keys_are_the_defaults(example: str, tmp_path: Path) -> None:
+    written = re.sub(r"(?m)^#(\w+ = |\[\[)", r"\1", example[example.index("#[[") :])
+    (tmp_path / "store.toml").write_text(written)
+    loaded = load_settings(tmp_path / "store.toml", {})
+    (vehicle,) = loaded.settings.vehicles
+    needed = {"id", "manufacturer", "serial_number", "port"}
+    assert vehicle == VehicleSettings.model_validate(vehicle.model_dump(include=needed))
+    assert all(loaded.origin[f"vehicles[0].{name}"] != "default" for name in VehicleSettings.model_fields)
+
+
 def test_the_example_explains_every_key(example: str) -> None:
-    for key, field in settings_fields().items():
+    for key, field in (settings_fields() | repeated_fields()).items():
         assert str(field.info.description) in example, key
         assert field.expected in example, key
         assert field.unit in example, key
@@ -82,6 +92,32 @@ def test_show_as_json_has_value_and_origin_of_every_key(tmp_path: Path) -> None:
     assert set(shown) == set(settings_fields())
     assert shown["log_level"] == {"value": "debug", "origin": f"{file}:1"}
     assert shown["link.port"] == {"value": 1883, "origin": "default"}
+
+
+TWO_VEHICLES = """
+[[vehicles]]
+id = "agv-1"
+manufacturer = "acme"
+serial_number = "1"
+port = "/dev/ttyUSB0"
+
+[[vehicles]]
+id = "agv-2"
+manufacturer = "acme"
+serial_number = "2"
+port = "/dev/ttyUSB1"
+"""
+
+
+def test_show_has_every_vehicle_with_the_origin_of_each_key(tmp_path: Path) -> None:
+    file = tmp_path / "store.toml"
+    file.write_text(TWO_VEHICLES)
+    result = storeforward("show", "--origin", "--config", str(file))
+    assert f'id = "agv-2"  # {file}:9' in result.output.splitlines()
+    assert Settings.model_validate(tomllib.loads(result.output)) == load_settings(file, {}).settings
+    shown = json.loads(storeforward("show", "--json", "--config", str(file)).output)
+    assert shown["vehicles[1].port"] == {"value": "/dev/ttyUSB1", "origin": f"{file}:12"}
+    assert shown["vehicles[0].baud"] == {"value": 115200, "origin": "default"}
 
 
 def test_check_is_content_with_a_good_file_whatever_the_environment(tmp_path: Path) -> None:

@@ -12,7 +12,10 @@ from agent import __version__
 from agent.cli import LazyGroup, main
 from agent.errors import EnvironmentFault, Problem, SettingsRefused
 
-COMMANDS = ("run", "demo", "status", "reconcile", "config", "producer", "catalogue", "kiosk", "learn", "evaluate")
+COMMANDS = (
+    *("run", "demo", "status", "reconcile", "config", "producer", "catalogue", "kiosk", "agv", "bridge"),
+    *("learn", "evaluate"),
+)
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:

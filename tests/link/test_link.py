@@ -12,7 +12,7 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.event_types import Stream
-from agent.link import LinkState
+from agent.link import BrokerAccess, LinkState
 from agent.log import CLOUD, START, Place
 from sim.broker import BrokerKind, BrokerLimits, running_broker
 from sim.cloud.ledger import Ledger
@@ -366,7 +366,7 @@ async def test_tls_with_a_login_works_and_its_faults_are_told(tmp_path: Path) ->
 async def test_plaintext_to_another_machine_is_refused(tmp_path: Path) -> None:
     async with device(tmp_path, 1883, host="192.0.2.1", tls=True) as one:
         settings = one.link._settings.model_copy(update={"tls": False})  # what the settings themselves refuse
-        one.link._settings = settings
+        one.link._access = BrokerAccess(settings)
         await until(lambda: one.link.status().state is LinkState.REFUSED)
         assert "TLS is off" in one.link.status().reason
 

@@ -1,0 +1,36 @@
+"""`storeforward bridge`: the serial lines of this box's vehicles in a process of their own, for the agent beside it."""
+
+from pathlib import Path
+
+import click
+
+from agent.cli.options import config_option, data_folder, data_option, load
+from agent.errors import EnvironmentFault
+
+__all__ = ["BridgeFailed", "bridge"]
+
+
+class BridgeFailed(EnvironmentFault):
+    """The bridge cannot serve; `str()` says why and what to do."""
+
+
+@click.command(epilog="Example: storeforward bridge --config store.toml --data ./data")
+@config_option
+@data_option
+def bridge(config_file: Path | None, data: Path | None) -> None:
+    """Serve the serial lines of all vehicles of the settings, at bridge.sock beside the agent's socket, until Ctrl-C.
+
+    A vehicle's line is open while the agent has it. Start the bridge before or after the agent, in any order.
+    """
+    from firmware_bridge import socket_server  # noqa: PLC0415 - other commands need no compiled code
+
+    vehicles = load(config_file).settings.vehicles
+    if not vehicles:
+        raise BridgeFailed("no vehicles here: add a [[vehicles]] section to the settings (storeforward config example)")
+    folder = data_folder(data)
+    folder.create()
+    ports = {vehicle.id: socket_server.SerialPort(vehicle.port, vehicle.baud) for vehicle in vehicles}
+    try:
+        socket_server.serve_until_stopped(folder.socket.with_name("bridge.sock"), ports, click.echo)
+    except socket_server.SocketUnusable as error:
+        raise BridgeFailed(str(error)) from error

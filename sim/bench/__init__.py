@@ -1,0 +1,1 @@
+"""Benchmarks on the wall clock, each beside its ceiling from the same run."""

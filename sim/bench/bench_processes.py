@@ -1,0 +1,94 @@
+"""What runs beside a benchmark: the far end of the line, a bridge in its own process, threads that are just busy."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Final, Self
+
+from agent.errors import EnvironmentFault
+
+__all__ = ["BenchFailed", "FarEndProcess", "bridge_process", "busy_threads"]
+
+END_TIMEOUT_S: Final = 5.0
+VEHICLE: Final = "vehicle"
+
+
+class BenchFailed(EnvironmentFault):
+    """A process of the benchmark ended too early; its own words are above this line."""
+
+
+class FarEndProcess:
+    """`python -m sim.bench.far_end`, until the block ends."""
+
+    def __init__(self, *arguments: object) -> None:
+        self._child = _started("sim.bench.far_end", *arguments)
+        self.port: Final[str] = self.value()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _end(self._child)
+
+    def value(self) -> Any:  # Any: JSON
+        """The next value it says; waits for it."""
+        return json.loads(_line(self._child))
+
+
+@contextmanager
+def bridge_process(port: str, socket: Path) -> Iterator[str]:
+    """A bridge for this port at this socket; the name of its vehicle."""
+    child = _started("firmware_bridge.serve", port, f"--socket={socket}", f"--vehicle={VEHICLE}")
+    try:
+        _line(child)
+        yield VEHICLE
+    finally:
+        _end(child)
+
+
+@contextmanager
+def busy_threads(count: int) -> Iterator[None]:
+    """So many Python threads of this process that do nothing but hold the interpreter."""
+    over = Event()
+
+    def spin() -> None:
+        rounds = 0
+        while not over.is_set():
+            for _ in range(1000):
+                rounds += 1
+
+    threads = [Thread(target=spin, name=f"busy {number}") for number in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _started(module: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own interpreter and modules
+
+
+def _line(child: subprocess.Popen[str]) -> str:
+    assert child.stdout
+    line = child.stdout.readline()
+    if not line:
+        raise BenchFailed("a process of the benchmark has ended: is the machine out of ptys?")
+    return line
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    child.terminate()
+    try:
+        child.communicate(timeout=END_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
