@@ -27,6 +27,8 @@ from agent.api.rate import ProducerRates
 from agent.api.refusal import Refusal, problem_response, refusal_of
 from agent.api.request_recorder import RequestRecorder
 from agent.api.route import JSON, Access, Route, json_answer
+from agent.api.shelf_news import ShelfNews
+from agent.api.shelf_product import Shelf
 from agent.api.status_report import StatusReport
 from agent.api.status_routes import StatusRoutes
 from agent.api.till_routes import TillRoutes
@@ -66,6 +68,7 @@ class LocalApi:
 
     _recording: asyncio.Task[None] | None = None
     _runner: web.AppRunner | None = None
+    _stopping = False
 
     def __init__(
         self,
@@ -92,9 +95,10 @@ class LocalApi:
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
-        self._products = ProductRoutes(catalogue)
+        shelf, news = Shelf(offers, clock), ShelfNews()
+        packs.on_applied = news.ring
+        self._products = ProductRoutes(catalogue, shelf, news)
         self._door = Door(producers, folder.socket, lan_names(settings.api))
-        self._stopping = False
         report = StatusReport(
             settings=settings,
             folder=folder,
@@ -108,11 +112,11 @@ class LocalApi:
         )
         self.routes: Final[list[Route]] = [
             *Intake(log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding).routes(),
-            *BasketRoutes(baskets, self._streams).routes(),
+            *BasketRoutes(baskets, self._streams, news).routes(),
             *TillRoutes(till_requests, self._recorder, self._streams, clock).routes(),
             *self._products.routes(),
             *OfferRoutes(offers, packs, clock).routes(),
-            *DecisionRoutes(adviser, log, decoder).routes(),
+            *DecisionRoutes(adviser, shelf, log, decoder).routes(),
             *StatusRoutes(report, receipts, self._unready, self._metrics).routes(),
             self._openapi_route(),
         ]
