@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Arrangement", "arrange"]
+__all__ = ["Arrangement", "arrange", "text_scale_that_fits"]
 
 SLOTS_MIN: Final = 3
 SLOTS_MAX: Final = 5
@@ -13,12 +13,15 @@ FOUND_ROWS_MAX: Final = 8
 KEYBOARD_DP: Final = 260
 STRIP_AND_BAR_DP: Final = 140
 LOW_DP: Final = 700
+LANDSCAPE_DP_MIN: Final = 460  # less than that for each 100 % of text, and a card has no room for its reason
+LARGE_TEXT: Final = 1.15
 
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
     """`basket_share` is the basket's part of the width, or in portrait of the height; `lines` fit in it.
 
+    `wide_cards` have the price beside the name, others below it. `titled`: there is room for a title over the cards.
     `keyboard_beside` says that the look-up panel is too low for a keyboard under its `found_rows`.
     """
 
@@ -28,6 +31,7 @@ class Arrangement:
     basket_share: float
     lines: int
     wide_cards: bool
+    titled: bool
     keyboard_beside: bool
     found_rows: int
 
@@ -36,10 +40,11 @@ def arrange(width_dp: float, height_dp: float, *, slots: int | None = None, text
     """The arrangement for a window."""
     portrait = height_dp > width_dp
     low = not portrait and height_dp < LOW_DP
-    count = max(SLOTS_MIN, min(SLOTS_MAX, slots or (3 if low else 4)))
-    columns = min(count, 3) if low else 2
+    crowded = not portrait and height_dp / text_scale < LOW_DP
+    count = max(SLOTS_MIN, min(SLOTS_MAX, slots or (3 if crowded else 4)))
+    columns = min(count, 3) if crowded else 2
     body_dp = height_dp - STRIP_AND_BAR_DP
-    share = 0.33 if portrait else 0.30
+    share = 0.30 if not portrait else 0.33 if text_scale < LARGE_TEXT else 0.28
     lines_dp = (body_dp * share if portrait else body_dp) - 60 - 90 * text_scale
     found_dp = body_dp - 108 if low else body_dp - 108 - KEYBOARD_DP
     return Arrangement(
@@ -48,7 +53,15 @@ def arrange(width_dp: float, height_dp: float, *, slots: int | None = None, text
         columns=columns,
         basket_share=share,
         lines=max(2, int(lines_dp // (LINE_DP * text_scale))),
-        wide_cards=not low,
+        wide_cards=not crowded,
+        titled=not ((low or portrait) and text_scale > LARGE_TEXT),
         keyboard_beside=low,
         found_rows=max(1, min(FOUND_ROWS_MAX, int(found_dp // (FOUND_DP * max(1.0, text_scale))))),
     )
+
+
+def text_scale_that_fits(width_dp: float, height_dp: float, wanted: float) -> float:
+    """The wanted size of the text, or the largest at which a card still has room for its reason."""
+    if height_dp > width_dp:
+        return wanted
+    return min(wanted, max(1.0, height_dp / LANDSCAPE_DP_MIN))

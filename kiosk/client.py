@@ -1,6 +1,7 @@
 """The agent's local API as the kiosk uses it, over the Unix socket. Calls may be repeated: ids make them count once."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -11,10 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from agent.errors import CallerError, PeerError
 from kiosk.documents import AgentStatus, Basket, Decision, Problem, Product, Products, RequestNow
-from kiosk.sse import Messages
+from kiosk.sse import Message, Messages, MessageTooLarge
 from kiosk.state import Post
 
-__all__ = ["AgentApi", "AgentGone", "CallRefused"]
+__all__ = ["AgentApi", "AgentGone", "CallRefused", "ShelfNews"]
 
 CALL_TIMEOUT_S: Final = 3.0
 DECISION_TIMEOUT_S: Final = 1.0  # later than that the basket has gone on anyway
@@ -40,6 +41,11 @@ class CallRefused(CallerError):
         self.detail = detail
 
 
+@dataclass(frozen=True, slots=True)
+class ShelfNews:
+    """Prices, products or offers may have changed."""
+
+
 class AgentApi:
     """One kiosk's calls; use it in `async with`. Every method raises AgentGone or CallRefused."""
 
@@ -58,21 +64,23 @@ class AgentApi:
     ) -> None:
         await self._session.close()
 
-    async def baskets(self, till_id: str) -> AsyncIterator[Basket | None]:
-        """None once the stream stands, then the till's basket after every change."""
+    async def news(self, till_id: str) -> AsyncIterator[Basket | ShelfNews | None]:
+        """None once something good has come, then the till's basket after every change, and what else is new."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CALL_TIMEOUT_S, sock_read=QUIET_MAX_S)
         headers = {"Accept": "text/event-stream"}
         try:
             async with self._session.get(f"{_URL}/v1/baskets/{till_id}", headers=headers, timeout=timeout) as response:
                 if response.status != HTTPStatus.OK:
                     _check(response.status, await response.read())
-                yield None
-                messages = Messages()
+                messages, stands = Messages(), False
                 async for received in response.content.iter_any():
-                    for message in messages.feed(received):
-                        if message.event == "basket":
-                            yield _parse(Basket, message.data.encode())
-        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+                    news = [one for one in map(_news_of, messages.feed(received)) if one is not None]
+                    if not stands:
+                        yield None
+                    stands = True
+                    for one in news:
+                        yield one
+        except (aiohttp.ClientError, MessageTooLarge, OSError) as error:  # TimeoutError is an OSError
             raise AgentGone(f"the agent does not answer: {error}") from error
         raise AgentGone("the agent ended the stream")
 
@@ -131,6 +139,17 @@ class AgentApi:
             raise AgentGone(f"the agent does not answer: {error}") from error
         _check(response.status, answer)
         return answer
+
+
+def _news_of(message: Message) -> Basket | ShelfNews | None:
+    """A kind of message from a newer agent is none of ours."""
+    match message.event:
+        case "basket":
+            return _parse(Basket, message.data.encode())
+        case "shelf":
+            return ShelfNews()
+        case _:
+            return None
 
 
 def _check(status: int, answer: bytes) -> None:

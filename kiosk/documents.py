@@ -1,9 +1,10 @@
 """What the agent's local API tells a kiosk. Unknown fields are ignored: a newer agent may say more."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from agent.event_fields import Amount, Currency, Key, Quantity
 
@@ -14,6 +15,7 @@ __all__ = [
     "Decision",
     "LinkPart",
     "LogPart",
+    "Offer",
     "Problem",
     "Product",
     "Products",
@@ -27,8 +29,18 @@ class _Document(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class Offer(_Document):
+    """A product at a special price, or with a message; `title` by language, `valid_to` is its end."""
+
+    offer_id: Key
+    title: Mapping[str, str]
+    unit_price: Amount | None = None
+    currency: Currency | None = None
+    valid_to: AwareDatetime
+
+
 class Product(_Document):
-    """A product of the catalogue; `stock` is what is on hand, None when nobody knows."""
+    """A product of the catalogue; `stock` is what is on hand, None when nobody knows; `offers` are valid now."""
 
     sku: Key
     name: str
@@ -38,6 +50,7 @@ class Product(_Document):
     aisle: str | None = None
     bay: str | None = None
     stock: Quantity | None = None
+    offers: tuple[Offer, ...] = ()
 
 
 class Products(_Document):

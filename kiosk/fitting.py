@@ -1,12 +1,15 @@
 """How much smaller a text has to be to fit its box, and how much of it fits at all. It knows no fonts."""
 
+import re
 from collections.abc import Sequence
+from math import ceil
 from typing import Final
 
-__all__ = ["FACTORS", "fit", "lines_of"]
+__all__ = ["FACTORS", "fit", "lines_of", "tied"]
 
 FACTORS: Final = (1.0, 0.92, 0.85, 0.78, 0.7)
 """Smaller than this nobody reads it at arm's length: then the end is left out."""
+_UNIT: Final = re.compile(r"(?<=\d) (?=(?:[kmcd]?[gl]|[kcm]?m|L|×|x|€|lei)(?!\w))|(?<=[×x]) (?=\d)| (?=· )")  # noqa: RUF001 - the sign for times
 
 
 def fit(
@@ -25,7 +28,7 @@ def fit(
     width, height = box
     factor, lines_possible = 1.0, 1
     for factor in (one for one in FACTORS if one >= smallest):
-        lines_possible = max(1, min(lines_max, int(height / (line * factor) + 0.05)))
+        lines_possible = max(1, min(lines_max, int(height / ceil(line * factor))))
         if lines_of([one * factor for one in widths], blank * factor, width) <= lines_possible:
             return factor, len(widths)
     kept = len(widths)
@@ -45,3 +48,8 @@ def lines_of(widths: Sequence[float], blank: float, width: float) -> float:
         else:
             used += (blank if used else 0.0) + one
     return lines
+
+
+def tied(text: str) -> str:
+    """The same, but no line ends in `500` when the next would begin with `g`, and none begins with a dot."""
+    return _UNIT.sub("\N{NO-BREAK SPACE}", text)

@@ -30,6 +30,7 @@ __all__ = [
     "ProductsSeen",
     "RequestLost",
     "RequestSeen",
+    "ShelfChanged",
     "StatusSeen",
     "Ticked",
     "Touched",
@@ -39,7 +40,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """Time went on."""
+    """Time went on; `at` is the shop's."""
+
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,11 @@ class CodeFound:
 
 
 @dataclass(frozen=True, slots=True)
+class ShelfChanged:
+    """Prices, products or offers may be others now."""
+
+
+@dataclass(frozen=True, slots=True)
 class PostTaken:
     """This post is on its way."""
 
@@ -243,6 +251,7 @@ Input = (
     | ProductsSeen
     | Found
     | CodeFound
+    | ShelfChanged
     | PostTaken
     | PostDone
     | PostReturned

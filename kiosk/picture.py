@@ -1,6 +1,5 @@
 """What the screen shows, as plain texts and kinds: a pure function of state, language and time zone."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal
@@ -8,6 +7,7 @@ from enum import StrEnum
 
 from kiosk.documents import Basket, BasketLine, Product, Suggestion
 from kiosk.money import money, quantity
+from kiosk.offers import offer_picture
 from kiosk.state import Add, AddState, Agent, Look, Note, Slot, State
 from kiosk.words import Words
 
@@ -46,12 +46,18 @@ class LinePicture:
 
 @dataclass(frozen=True, slots=True)
 class CardPicture:
-    """One suggestion; `outcome` replaces the buttons when something is under way or has ended."""
+    """One suggestion; `outcome` replaces the buttons when something is under way or has ended.
+
+    With an `offer`, `price` is the offer's and `normal_price` says what the product costs without it.
+    """
 
     kind: CardKind = CardKind.EMPTY
     sku: str = ""
     name: str = ""
     price: str = ""
+    normal_price: str = ""
+    offer: str = ""
+    offer_id: str = ""
     stock: str = ""
     out: bool = False
     place: str = ""
@@ -120,13 +126,13 @@ class Painter:
             till=words.text("Till {name}", name=state.till_id.removeprefix("till-")),
             status_kind=status_kind,
             status=status,
-            basket_title=self._basket_title(basket),
+            basket_title=self._basket_title(basket, state.as_of),
             lines=tuple(self._line(state, line, basket) for line in basket.items) if basket and shown else (),
             basket_hint="" if basket and basket.items else words.text("Waiting for the first item at the till"),
             total=money(basket.total, basket.currency, words) if basket and shown else "",
             paid=basket is not None and basket.status == "paid",
             cards=tuple(self._card(state, slot) for slot in state.slots),
-            cards_title=words.text("Goes well with this basket") if any(slot.card for slot in state.slots) else "",
+            cards_title=self._cards_title(state),
             cards_hint=self._cards_hint(state),
             notice=self._notice(state),
             notice_bad=state.notice is not None and state.notice.note not in _GOOD_NOTES,
@@ -143,6 +149,14 @@ class Painter:
             since = self._time(state.agent_since)
             taps = sum(post.tap and post.request_id in ("", post.id) for post in state.posts)  # an Add makes two
             kept = words.count("{number} tap kept", "{number} taps kept", taps) if taps else words.text("taps are kept")
+            if state.as_of is not None:
+                then = self._time(state.as_of)
+                return StatusKind.DOWN, words.text(
+                    "agent down since {time} · {kept} · as shown at {then}, not current",
+                    time=since,
+                    kept=kept,
+                    then=then,
+                )
             return StatusKind.DOWN, words.text(
                 "agent down since {time} · {kept} · selling works", time=since, kept=kept
             )
@@ -157,10 +171,20 @@ class Painter:
     def _time(self, moment: datetime | None) -> str:
         return moment.astimezone(self.zone).strftime("%H:%M") if moment else "?"
 
-    def _basket_title(self, basket: Basket | None) -> str:
+    def _cards_title(self, state: State) -> str:
+        if not any(slot.card for slot in state.slots):
+            return ""
+        if state.as_of is not None:
+            return self.words.text("Suggestions of {time}, not current", time=self._time(state.as_of))
+        return self.words.text("Goes well with this basket")
+
+    def _basket_title(self, basket: Basket | None, as_of: datetime | None) -> str:
         if basket is None or not basket.items:
             return self.words.text("Basket")
         number = len(basket.items)
+        if as_of is not None:
+            time = self._time(as_of)
+            return self.words.count("{time} · {number} item", "{time} · {number} items", number, time=time)
         if basket.status == "paid":
             return self.words.count("Paid · {number} item", "Paid · {number} items", number)
         return self.words.count("Basket · {number} item", "Basket · {number} items", number)
@@ -184,11 +208,15 @@ class Painter:
             kind = CardKind(add.state)
             outcome, detail = self._outcome(add)
         out = product.stock is not None and Decimal(product.stock) <= 0
+        offer = offer_picture(product, self.words, self.zone)
         return CardPicture(
             kind=kind,
             sku=product.sku,
             name=product.name,
-            price=money(product.price, product.currency, self.words),
+            price=offer.price,
+            normal_price=offer.normal,
+            offer=offer.label,
+            offer_id=offer.offer_id,
             stock=self._stock(product),
             out=out,
             place=self._place(product),
@@ -201,7 +229,7 @@ class Painter:
         words = self.words
         match add.state:
             case AddState.KEPT:
-                return words.text("Kept"), words.text("goes to the till when the agent is back")
+                return words.text("Kept"), words.text("to the till once the agent is back")
             case AddState.PENDING:
                 return words.text("Asking the till…"), ""
             case AddState.DONE:
@@ -314,12 +342,9 @@ class Painter:
             CardKind.KEPT: self.words.text("Kept"),
             CardKind.DONE: self.words.text("Add again"),
         }.get(kind, self.words.text("Add"))
-        detail = " · ".join(self._details(product))
-        price = money(product.price, product.currency, self.words)
-        return FoundPicture(product.sku, product.name, detail, price, button, kind)
-
-    def _details(self, product: Product) -> Iterator[str]:
-        yield from filter(None, (self._stock(product), self._place(product)))
+        offer = offer_picture(product, self.words, self.zone)
+        details = (offer.label, offer.normal, self._stock(product), self._place(product))
+        return FoundPicture(product.sku, product.name, " · ".join(filter(None, details)), offer.price, button, kind)
 
 
 _GOOD_NOTES = frozenset({Note.ADDED, Note.DISMISSED, Note.TAKEN_BACK})

@@ -12,7 +12,9 @@ from kiosk.suggestions import (
     ASK_AGAIN_S,
     ask_if_due,
     end_busy_slots,
+    end_offers,
     fill_slots,
+    refresh_now,
     refresh_products,
     remember,
     take_basket,
@@ -25,6 +27,7 @@ from kiosk.taps import (
     follow_pending,
     lose_request,
     refuse_post,
+    return_post,
     take_card,
     take_request,
     undo,
@@ -48,16 +51,16 @@ def reduce(state: State, event: inputs.Input, now_s: float) -> Step:  # noqa: PL
     if isinstance(event, _TOUCHES):
         state = replace(state, touched_s=now_s, attract=False)
     match event:
-        case inputs.Ticked():
-            return _tick(state, now_s)
+        case inputs.Ticked(at=at):
+            return _tick(end_offers(state, at), now_s)
         case inputs.BasketSeen(basket=basket):
-            return take_basket(replace(state, attract=False, touched_s=now_s), basket, now_s)
+            return take_basket(replace(state, attract=False, touched_s=now_s, as_of=None), basket, now_s)
         case inputs.DecisionSeen(version=version, decision=decision):
             return take_decision(state, version, decision, now_s)
         case inputs.DecisionFailed(version=version):
             return take_decision(state, version, None, now_s)
-        case inputs.ProductsSeen(products=products):
-            return _take_products(state, remember(state, products), now_s), ()
+        case inputs.ProductsSeen() | inputs.ShelfChanged():
+            return _take_shelf(state, event, now_s)
         case inputs.StatusSeen(status=status):
             return _take_status(state, status), ()
         case inputs.AgentCameUp() | inputs.AgentWentDown():
@@ -113,8 +116,9 @@ def _take_agent(state: State, event: inputs.AgentCameUp | inputs.AgentWentDown, 
         case inputs.AgentCameUp():
             # Versions count within one run of the agent, and this may be another: ask anew.
             state = replace(state, agent=Agent.UP, agent_since=None, asking=None, decided_for=None)
+            state, refreshed = refresh_now(state, now_s)
             state, asked = ask_if_due(state, now_s)
-            return state, (*asked, *follow_pending(state))
+            return state, (*refreshed, *asked, *follow_pending(state))
         case inputs.AgentWentDown(at=at):
             if state.agent is Agent.DOWN:
                 return state, ()
@@ -140,8 +144,8 @@ def _take_post(
             return state, tuple(follow for follow in follow_pending(state) if pending and follow.request_id == post_id)
         case inputs.PostRefused(id=post_id, detail=detail):
             return refuse_post(state, post_id, detail, now_s), ()
-        case _:
-            return state, ()
+        case inputs.PostReturned(id=post_id):
+            return return_post(state, post_id), ()
 
 
 def _take_status(state: State, status: AgentStatus) -> State:
@@ -154,11 +158,14 @@ def _take_status(state: State, status: AgentStatus) -> State:
     )
 
 
-def _take_products(before: State, state: State, now_s: float) -> State:
+def _take_shelf(before: State, event: inputs.ProductsSeen | inputs.ShelfChanged, now_s: float) -> Step:
     """A name that was missing may make a suggestion showable."""
+    if isinstance(event, inputs.ShelfChanged):
+        return refresh_now(before, now_s)
+    state = remember(before, event.products)
     if state is before or state.decision is None or state.open_basket is None:
-        return state
-    return fill_slots(state, now_s)
+        return state, ()
+    return fill_slots(state, now_s), ()
 
 
 def _tick(state: State, now_s: float) -> Step:

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Final
 
 from agent.clock import Clock, IdFactory, system_random
-from kiosk.arrangement import Arrangement, arrange
+from kiosk.arrangement import Arrangement, arrange, text_scale_that_fits
 from kiosk.client import AgentApi
 from kiosk.kept import read_kept, restore
 from kiosk.picture import Painter
@@ -19,7 +19,7 @@ from kiosk.state import Face, Slot, State
 from kiosk.theme import Theme, load_theme
 from kiosk.words import Words
 
-__all__ = ["KioskOptions", "run_kiosk"]
+__all__ = ["KioskOptions", "fitting", "run_kiosk"]
 
 IDLE_CUSTOMER_S: Final = 45.0
 IDLE_STAFF_S: Final = 120.0
@@ -51,6 +51,7 @@ def run_kiosk(options: KioskOptions, clock: Clock) -> None:
         KivyMissing, ThemeRefused, KeptUnusable
     """
     theme = load_theme(options.theme_file)
+    options = replace(options, window=fitting(options.window))
     prepare_kivy(options.window, options.folder / "kivy")
     logging.getLogger("kivy").setLevel(logging.WARNING)
     asyncio.run(_serve(options, theme, clock))
@@ -62,7 +63,7 @@ async def _serve(options: KioskOptions, theme: Theme, clock: Clock) -> None:
 
     arrangement = _arrangement(options)
     kept_file = options.folder / "taps.json"
-    state = restore(_state(options, arrangement.slots, clock), read_kept(kept_file))
+    state = restore(_state(options, arrangement.slots, clock), read_kept(kept_file), clock.wall())
     painter = Painter(Words(options.language), options.zone)
     async with AgentApi(options.socket, options.kiosk_id) as api, asyncio.TaskGroup() as tasks:
         session = Session(state, api, kept_file, clock)
@@ -84,6 +85,12 @@ async def _serve(options: KioskOptions, theme: Theme, clock: Clock) -> None:
         await app.async_run(async_lib="asyncio")
         for task in serving:
             task.cancel()
+
+
+def fitting(window: Window) -> Window:
+    """The same with text no larger than there is room for."""
+    width_dp, height_dp = window.width / window.density, window.height / window.density
+    return replace(window, text_scale=text_scale_that_fits(width_dp, height_dp, window.text_scale))
 
 
 def _arrangement(options: KioskOptions) -> Arrangement:

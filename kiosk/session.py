@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from agent.clock import Clock
 from kiosk import inputs
-from kiosk.client import AgentApi, AgentGone, CallRefused
+from kiosk.client import AgentApi, AgentGone, CallRefused, ShelfNews
+from kiosk.documents import Basket
 from kiosk.effects import Ask, Effect, Find, FindCode, Follow, LookUp
 from kiosk.kept import Kept, kept_of, write_kept
+from kiosk.kept_screen import KeptScreen
 from kiosk.reduce import reduce
 from kiosk.state import Agent, Post, State
 
@@ -18,10 +21,13 @@ __all__ = ["Session", "next_post"]
 
 TICK_S: Final = 0.1
 STATUS_S: Final = 1.0
+STATUS_FAILURES_MAX: Final = 2
 FOLLOW_S: Final = 0.03  # a till answers in a tenth of a second
 FOLLOW_MAX_S: Final = 30.0  # three times what a request lives
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 2.0
+SCREEN_KEPT_S: Final = 5.0
+"""How old the kept screen may be: a changing one costs a write of some 10 kB each time. Taps are kept at once."""
 
 
 def next_post(state: State, now_s: float) -> Post | None:
@@ -37,13 +43,14 @@ class Session:
         self.state = state
         self.on_change: Callable[[State], None] = lambda _: None
         self.on_kept: Callable[[Kept], None] = lambda _: None
-        """Called when the taps have reached the disk."""
+        """Called when taps and screen have reached the disk."""
         self._api = api
         self._kept_file = kept_file
         self._kept = kept_of(state)
         self._clock = clock
         self._to_send = asyncio.Event()
         self._to_keep = asyncio.Event()
+        self._stream_stands = False
         self._tasks: asyncio.TaskGroup | None = None
 
     def take(self, event: inputs.Input) -> None:
@@ -96,24 +103,43 @@ class Session:
         wait_s = BACKOFF_MIN_S
         while True:
             try:
-                async for basket in self._api.baskets(self.state.till_id):
-                    if basket is None:
-                        self.take(inputs.AgentCameUp())
-                        self._to_send.set()
-                        wait_s = BACKOFF_MIN_S
-                    else:
-                        self.take(inputs.BasketSeen(basket))
+                async for news in self._api.news(self.state.till_id):
+                    match news:
+                        case Basket():
+                            wait_s = BACKOFF_MIN_S
+                            self.take(inputs.BasketSeen(news))
+                        case ShelfNews():
+                            self.take(inputs.ShelfChanged())
+                        case None:
+                            self._stream_stands = True
+                            self._agent_answers()
             except (AgentGone, CallRefused):
+                self._stream_stands = False
                 self.take(inputs.AgentWentDown(self._clock.wall()))
             await asyncio.sleep(wait_s)
             wait_s = min(BACKOFF_MAX_S, wait_s * 2)
 
     async def _watch_status(self) -> None:
+        """An agent whose stream stands but that answers nothing useful is down all the same."""
+        failures = 0
         while True:
-            if self.state.agent is Agent.UP:
-                with suppress(AgentGone, CallRefused):  # the basket's stream says when the agent is gone
-                    self.take(inputs.StatusSeen(await self._api.status()))
+            if self._stream_stands:
+                try:
+                    status = await self._api.status()
+                except (AgentGone, CallRefused):
+                    failures += 1
+                else:
+                    failures = 0
+                    self._agent_answers()
+                    self.take(inputs.StatusSeen(status))
+                if failures >= STATUS_FAILURES_MAX:
+                    self.take(inputs.AgentWentDown(self._clock.wall()))
             await asyncio.sleep(STATUS_S)
+
+    def _agent_answers(self) -> None:
+        if self._stream_stands and self.state.agent is not Agent.UP:
+            self.take(inputs.AgentCameUp())
+            self._to_send.set()
 
     async def _send_posts(self) -> None:
         wait_s = BACKOFF_MIN_S
@@ -150,19 +176,23 @@ class Session:
         return True
 
     async def _keep_taps(self) -> None:
+        """A tap goes to the disk at once, together with the screen; a screen alone once in a while."""
         written = Kept()
         while True:
-            await self._to_keep.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SCREEN_KEPT_S):
+                    await self._to_keep.wait()
             self._to_keep.clear()
-            if self._kept != written:
-                written = self._kept
+            screen = KeptScreen.of(self.state, self._clock.wall())
+            if self._kept != replace(written, screen=None) or not screen.shows_as(written.screen):
+                written = replace(self._kept, screen=screen)
                 await asyncio.to_thread(write_kept, self._kept_file, written)
                 self.on_kept(written)
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self.take(inputs.Ticked())
+            self.take(inputs.Ticked(self._clock.wall()))
 
     async def _ask(self, ask: Ask) -> None:
         try:
@@ -188,6 +218,8 @@ class Session:
             self.take(inputs.Found(query, ()))
 
     async def _find_code(self, gtin: str) -> None:
+        if self.state.look is None or self.state.look.gtin != gtin:
+            return  # the next code was scanned already
         try:
             self.take(inputs.CodeFound(gtin, await self._api.find_code(gtin)))
         except (AgentGone, CallRefused):

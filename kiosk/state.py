@@ -179,6 +179,8 @@ class State:
     waiting: int = 0
     catalogue_size: int | None = None
 
+    as_of: datetime | None = None
+    """When the basket and the cards were last current, after a restart that has not heard of the till yet."""
     basket: Basket | None = None
     decision: Decision | None = None
     decided_for: int | None = None

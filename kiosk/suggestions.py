@@ -6,6 +6,7 @@ moves under a finger. A decision for another basket version is never shown.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -17,7 +18,9 @@ __all__ = [
     "REFRESH_S",
     "ask_if_due",
     "end_busy_slots",
+    "end_offers",
     "fill_slots",
+    "refresh_now",
     "refresh_products",
     "remember",
     "say",
@@ -32,10 +35,11 @@ ASK_AGAIN_S: Final = 1.0
 DONE_SHOWN_S: Final = 3.0
 REFUSED_SHOWN_S: Final = 6.0
 VIEWED_MIN_S: Final = 1.0  # long enough to read a card
-REFRESH_S: Final = 1.0  # how old a price on the screen may be
+REFRESH_S: Final = 10.0  # how old a price on the screen may be that nobody announced: an offer that begins
 NOTICE_S: Final = 5.0
 ITEMS_ASKED_MAX: Final = 200  # lines of the basket that a decision is asked with, the newest
 LOOK_UPS_MAX: Final = 60
+FOUND_SEEN_MAX: Final = 10
 
 
 def take_basket(state: State, basket: Basket, now_s: float) -> Step:
@@ -153,12 +157,27 @@ def with_feedback(
 
 
 def refresh_products(state: State, now_s: float) -> Step:
-    """Reads the products on the screen again, so that a new price shows soon."""
-    seen = [slot.card.sku for slot in state.slots if slot.card is not None]
-    seen += list(state.look.found or ())[:10] if state.look else []
+    """Reads the products on the screen again when that is due."""
+    seen = _seen(state)
     if not seen or state.agent is not Agent.UP or now_s - state.refreshed_s < REFRESH_S:
         return state, ()
     return replace(state, refreshed_s=now_s), (LookUp(tuple(dict.fromkeys(seen))),)
+
+
+def refresh_now(state: State, now_s: float) -> Step:
+    """Prices or offers changed: what is on the screen is read at once."""
+    return refresh_products(replace(state, refreshed_s=now_s - REFRESH_S), now_s)
+
+
+def end_offers(state: State, at: datetime) -> State:
+    """An offer on the screen ends with its time, also while nobody can be asked."""
+    ended = []
+    for sku in _seen(state):
+        product = state.products.get(sku)
+        if product is not None and any(offer.valid_to <= at for offer in product.offers):
+            offers = tuple(offer for offer in product.offers if offer.valid_to > at)
+            ended.append(product.model_copy(update={"offers": offers}))
+    return remember(state, ended) if ended else state
 
 
 def remember(state: State, products: Iterable[Product]) -> State:
@@ -175,6 +194,12 @@ def remember(state: State, products: Iterable[Product]) -> State:
 def say(state: State, note: Note, subject: str, now_s: float, reason: str = "") -> State:
     """One sentence in the bar."""
     return replace(state, notice=Notice(note, subject, now_s + NOTICE_S, reason))
+
+
+def _seen(state: State) -> list[str]:
+    """What is on the screen."""
+    on_cards = [slot.card.sku for slot in state.slots if slot.card is not None]
+    return on_cards + (list(state.look.found or ())[:FOUND_SEEN_MAX] if state.look else [])
 
 
 def _may_show(state: State, item: Suggestion) -> bool:

@@ -10,7 +10,7 @@ from kiosk.state import POSTS_MAX, Add, AddState, Agent, Card, Note, Post, Slot,
 from kiosk.suggestions import say, with_feedback
 
 __all__ = ["SETTLE_S", "UNDO_S", "add_found", "dismiss_card", "drop_post", "lose_request", "refuse_post", "take_card"]
-__all__ += ["take_request", "undo"]
+__all__ += ["return_post", "take_request", "undo"]
 
 UNDO_S: Final = 5.0
 SETTLE_S: Final = 0.3
@@ -108,6 +108,12 @@ def refuse_post(state: State, post_id: str, detail: str, now_s: float) -> State:
     """The agent will never take this post; of a request, that is its end."""
     state = drop_post(state, post_id)
     return take_request(state, RequestNow(request_id=post_id, state="refused", reason=detail), now_s)
+
+
+def return_post(state: State, post_id: str) -> State:
+    """The agent could not take this post now: a request in it is not with the till, and says so."""
+    add = state.add_of(post_id)
+    return _with_add(state, replace(add, state=AddState.KEPT)) if add is not None and add.ended_s is None else state
 
 
 def drop_post(state: State, post_id: str) -> State:

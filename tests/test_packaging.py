@@ -7,6 +7,7 @@ import sys
 import tarfile
 import tomllib
 from configparser import ConfigParser
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from zipfile import ZipFile
@@ -116,21 +117,27 @@ def pinned(lock: Path) -> dict[str, list[str]]:
     return versions
 
 
+def built_with() -> set[str]:
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]
+    return set(table["requires"])
+
+
 def project() -> dict[str, Any]:
     table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return table
 
 
 def test_the_lock_satisfies_what_the_project_asks_for() -> None:
-    wishes = (
-        project()["dependencies"]
-        + project()["optional-dependencies"]["sim"]
-        + project()["optional-dependencies"]["test"]
-    )
+    wishes = [*project()["dependencies"], *chain.from_iterable(project()["optional-dependencies"].values())]
     versions = pinned(LOCK)
     for wish in map(Requirement, wishes):
         for version in versions.get(canonicalize_name(wish.name), ["not there: run make lock"]):
             assert wish.specifier.contains(version), f"{wish} but {version}"
+
+
+def test_set_up_installs_what_the_build_asks_for() -> None:
+    """It builds without isolation, so pip does not fetch these by itself."""
+    assert built_with() <= set(project()["optional-dependencies"]["test"])
 
 
 @pytest.mark.parametrize("lock", [LOCK, SALES_DATA_LOCK], ids=lambda lock: lock.name)

@@ -1,5 +1,6 @@
 """The tills' baskets: `GET /v1/baskets/{till}` as one document, or as a stream of snapshots."""
 
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -8,6 +9,7 @@ from agent.api.caller import Caller
 from agent.api.event_stream import EVENT_STREAM, EventStreams, StreamSource, wants_stream
 from agent.api.refusal import Refusal
 from agent.api.route import JSON, KEY_PATTERN, Answer, Parameter, Route
+from agent.api.shelf_news import ShelfNews
 from agent.baskets import Basket, BasketBoard
 
 __all__ = ["TILL", "TILL_TYPES", "BasketRoutes"]
@@ -22,8 +24,9 @@ TILL_TYPES: Final = ("pos.scan.v1", "kiosk.till_request.v1")
 class BasketRoutes:
     """Looks into the mirrored baskets."""
 
-    def __init__(self, baskets: BasketBoard, streams: EventStreams) -> None:
+    def __init__(self, baskets: BasketBoard, streams: EventStreams, news: ShelfNews) -> None:
         self._baskets = baskets
+        self._news = news
         self._streams = streams
 
     def routes(self) -> list[Route]:
@@ -37,7 +40,8 @@ class BasketRoutes:
                 self.get_basket,
                 {
                     200: Answer(
-                        "The basket; as a stream, events named `basket` with the version as id",
+                        "The basket; as a stream, events named `basket` with the version as id, and events named "
+                        "`shelf` when prices, products or offers may have changed",
                         {JSON: Basket, EVENT_STREAM: None},
                     )
                 },
@@ -59,14 +63,27 @@ class BasketRoutes:
         return web.Response(body=basket.model_dump_json().encode(), content_type=JSON)
 
     def _snapshots(self, till_id: str) -> StreamSource:
-        sent = 0
+        sent, revision = 0, self._news.revision
 
         def take() -> bytes:
-            nonlocal sent
+            nonlocal sent, revision
+            message = ""
+            if revision != self._news.revision:
+                revision = self._news.revision
+                message = f'event: shelf\ndata: {{"revision": {revision}}}\n\n'
             basket = self._baskets.basket(till_id)
-            if basket is None or basket.version == sent:
-                return b""
-            sent = basket.version
-            return f"event: basket\nid: {sent}\ndata: {basket.model_dump_json()}\n\n".encode()
+            if basket is not None and basket.version != sent:
+                sent = basket.version
+                message += f"event: basket\nid: {sent}\ndata: {basket.model_dump_json()}\n\n"
+            return message.encode()
 
-        return StreamSource(lambda wake: self._baskets.watch(till_id, wake), take)
+        def watch(wake: Callable[[], None]) -> Callable[[], None]:
+            stop_basket, stop_news = self._baskets.watch(till_id, wake), self._news.watch(wake)
+
+            def stop() -> None:
+                stop_basket()
+                stop_news()
+
+            return stop
+
+        return StreamSource(watch, take)

@@ -10,7 +10,7 @@ from agent.api.caller import Caller
 from agent.api.intake import StoredEvent
 from agent.api.refusal import Refusal
 from agent.api.route import JSON, Body, Route, json_answer
-from agent.catalogue import Product
+from agent.api.shelf_product import Shelf, ShelfProduct
 from agent.decide import SLOTS_MAX, Adviser, Decision, ReasonKind, Rule
 from agent.errors import Problem
 from agent.event_fields import Count, Customer, Key
@@ -63,7 +63,7 @@ class SuggestedItem(BaseModel):
     reason: str
     why: ReasonDetails
     propensity: float
-    product: Product | None
+    product: ShelfProduct | None
 
 
 class RemovedItem(BaseModel):
@@ -107,8 +107,9 @@ class Feedback(BaseModel):
 class DecisionRoutes:
     """The routes over one adviser."""
 
-    def __init__(self, adviser: Adviser, log: EventLog, decoder: EventDecoder) -> None:
+    def __init__(self, adviser: Adviser, shelf: Shelf, log: EventLog, decoder: EventDecoder) -> None:
         self._adviser = adviser
+        self._shelf = shelf
         self._log = log
         self._decoder = decoder
         self._question_body = Body((JSON,), DecisionQuestion, BODY_BYTES_MAX)
@@ -156,7 +157,7 @@ class DecisionRoutes:
             slots=asked.slots,
             deadline_ms=asked.deadline_ms,
         )
-        answer = _answer(decision, asked.id)
+        answer = _answer(decision, asked.id, self._shelf)
         return web.Response(body=answer.model_dump_json().encode(), content_type=JSON)
 
     async def post_feedback(self, request: web.Request, caller: Caller) -> web.Response:
@@ -169,7 +170,7 @@ class DecisionRoutes:
         return web.Response(body=body, status=200 if stored.duplicate else 201, content_type=JSON)
 
 
-def _answer(decision: Decision, question_id: str | None) -> DecisionAnswer:
+def _answer(decision: Decision, question_id: str | None, shelf: Shelf) -> DecisionAnswer:
     return DecisionAnswer(
         decision_id=decision.decision_id,
         id=question_id,
@@ -180,7 +181,7 @@ def _answer(decision: Decision, question_id: str | None) -> DecisionAnswer:
                 reason=one.reason.text,
                 why=ReasonDetails.model_validate(one.reason),
                 propensity=one.propensity,
-                product=one.product,
+                product=shelf.show(one.product) if one.product is not None else None,
             )
             for one in decision.items
         ],

@@ -13,7 +13,9 @@ from agent.api.bodies import body_chunks, check_media_type
 from agent.api.caller import Caller
 from agent.api.refusal import Refusal
 from agent.api.route import JSON, KEY_PATTERN, Access, Body, Parameter, Route, json_answer
-from agent.catalogue import Catalogue, ImportCounts, Product
+from agent.api.shelf_news import ShelfNews
+from agent.api.shelf_product import Shelf, ShelfProduct
+from agent.catalogue import Catalogue, ImportCounts
 from agent.errors import Problem, StorageFailed
 
 __all__ = ["CSV", "ProductRoutes"]
@@ -41,14 +43,16 @@ class ProductList(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    products: list[Product]
+    products: list[ShelfProduct]
 
 
 class ProductRoutes:
     """The routes over one catalogue. Look-ups and imports run on threads of their own, beside each other."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, shelf: Shelf, news: ShelfNews) -> None:
         self._catalogue = catalogue
+        self._shelf = shelf
+        self._news = news
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="catalogue-read")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="catalogue-write")
         self._importing = False
@@ -73,7 +77,7 @@ class ProductRoutes:
                 "getProduct",
                 "The product of a SKU",
                 self.get_product,
-                {200: json_answer("The product", Product)},
+                {200: json_answer("The product", ShelfProduct)},
                 errors=(404, 503),
                 parameters=(_SKU,),
             ),
@@ -109,7 +113,8 @@ class ProductRoutes:
         else:
             look_up = partial(self._catalogue.by_gtin, _gtin_of(gtin or ""))
         found = await asyncio.get_running_loop().run_in_executor(self._reading, look_up)
-        return web.Response(body=ProductList(products=found).model_dump_json().encode(), content_type=JSON)
+        answer = ProductList.model_construct(None, products=[self._shelf.show(product) for product in found])
+        return web.Response(body=answer.model_dump_json().encode(), content_type=JSON)
 
     async def get_product(self, request: web.Request, caller: Caller) -> web.Response:
         """One product."""
@@ -119,7 +124,7 @@ class ProductRoutes:
         found = await loop.run_in_executor(self._reading, self._catalogue.by_sku, sku)
         if found is None:
             raise Refusal(404, "unknown_product", f"no product {sku}")
-        return web.Response(body=found.model_dump_json().encode(), content_type=JSON)
+        return web.Response(body=self._shelf.show(found).model_dump_json().encode(), content_type=JSON)
 
     async def import_catalogue(self, request: web.Request, caller: Caller) -> web.Response:
         """Spool the file, then import it; once begun, the import goes on even if the caller leaves."""
@@ -141,9 +146,11 @@ class ProductRoutes:
     def _import(self, spool: IO[bytes], name: str) -> ImportCounts:
         try:
             with spool:
-                return self._catalogue.import_csv(spool, name)
+                counts = self._catalogue.import_csv(spool, name)
         finally:
             self._importing = False
+        self._news.ring()
+        return counts
 
     async def _spool(self, request: web.Request) -> IO[bytes]:
         """The whole body in a file without a name, beside the catalogue, where there is room for it."""

@@ -28,6 +28,8 @@ from agent.api.rate import ProducerRates
 from agent.api.refusal import Refusal, problem_response, refusal_of
 from agent.api.request_recorder import RequestRecorder
 from agent.api.route import JSON, Access, Route, json_answer
+from agent.api.shelf_news import ShelfNews
+from agent.api.shelf_product import Shelf
 from agent.api.status_report import StatusReport
 from agent.api.status_routes import StatusRoutes
 from agent.api.till_routes import TillRoutes
@@ -66,9 +68,9 @@ class OpenApiDocument(BaseModel):
 class LocalApi:
     """Serves one agent's API. The parts it is given outlive it: stop it before they are closed."""
 
-    _stopping = False
     _recording: asyncio.Task[None] | None = None
     _runner: web.AppRunner | None = None
+    _stopping = False
 
     def __init__(
         self,
@@ -96,7 +98,9 @@ class LocalApi:
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
-        self._products = ProductRoutes(catalogue)
+        shelf, news = Shelf(offers, clock), ShelfNews()
+        packs.on_applied = news.ring
+        self._products = ProductRoutes(catalogue, shelf, news)
         self._door = Door(producers, folder.socket, lan_names(settings.api))
         report = StatusReport(
             settings=settings,
@@ -112,11 +116,11 @@ class LocalApi:
         )
         self.routes: Final[list[Route]] = [
             *Intake(log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding).routes(),
-            *BasketRoutes(baskets, self._streams).routes(),
+            *BasketRoutes(baskets, self._streams, news).routes(),
             *TillRoutes(till_requests, self._recorder, self._streams, clock).routes(),
             *self._products.routes(),
             *OfferRoutes(offers, packs, clock).routes(),
-            *DecisionRoutes(adviser, log, decoder).routes(),
+            *DecisionRoutes(adviser, shelf, log, decoder).routes(),
             *AgvRoutes(fleet).routes(),
             *self._own_routes(report, receipts),
         ]

@@ -14,7 +14,7 @@ from typing import IO, Final, Self
 from agent.catalogue.csv_rows import read_products
 from agent.catalogue.importer import Importer
 from agent.catalogue.product import PRODUCT_FIELDS, ImportCounts, Product, gtin_14
-from agent.catalogue.schema import CatalogueUnreadable, open_reader, open_writer
+from agent.catalogue.schema import CATALOGUE, CatalogueUnreadable
 from agent.catalogue.search_words import query_of, words_of
 from agent.errors import StorageFailed, StorageFull
 
@@ -57,8 +57,8 @@ class Catalogue:
             CatalogueUnreadable: when a newer version wrote it.
             StorageFailed: when the folder cannot be written.
         """
-        writer = open_writer(file)
-        return cls(file, writer, open_reader(file))
+        writer = CATALOGUE.open_writer(file)
+        return cls(file, writer, CATALOGUE.open_reader(file))
 
     def close(self) -> None:
         """Let go of the file."""

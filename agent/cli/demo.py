@@ -10,7 +10,7 @@ import click
 from platformdirs import user_cache_path
 
 from agent.cli import EXIT_PROBLEM
-from agent.cli.options import json_option
+from agent.cli.options import has_display, json_option
 from agent.errors import EnvironmentFault
 
 __all__ = ["DemoExtraMissing", "demo"]
@@ -120,6 +120,7 @@ def demo(  # one parameter per option
         kill_agent=kill_agent,
         headless=headless,
         as_json=as_json,
+        has_display=has_display(),
     )
     try:
         held = asyncio.run(run_demo(options))

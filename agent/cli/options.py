@@ -8,7 +8,7 @@ import click
 from agent.data_folder import DataFolder, default_data_folder
 from agent.settings_file import Loaded, default_settings_file, load_settings
 
-__all__ = ["config_option", "data_folder", "data_option", "json_option", "load"]
+__all__ = ["config_option", "data_folder", "data_option", "has_display", "json_option", "load"]
 
 config_option = click.option(
     "--config",
@@ -28,6 +28,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 def load(config_file: Path | None) -> Loaded:
     """The settings of `--config`, or the packaged ones, under this process's environment."""
     return load_settings(config_file or default_settings_file(), os.environ)
+
+
+def has_display() -> bool:
+    """Whether a window of this process could be seen."""
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def data_folder(data: Path | None) -> DataFolder:

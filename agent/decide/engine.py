@@ -10,17 +10,19 @@ from itertools import islice
 from random import Random
 from typing import Final
 
+from agent.catalogue import Product
 from agent.decide.blend import Blend
 from agent.decide.decision import Decision, DecisionRequest, Reason, Removed, Rule, Suggestion
 from agent.decide.exposure import Exposure
-from agent.decide.reasons import reason_of
-from agent.decide.tables_model import LearnedModel, Shopper
+from agent.decide.reasons import reasons_of
+from agent.decide.tables_model import LearnedModel, OnSale, Shopper
 from agent.decide.tables_shelf import Shelf
 
 __all__ = ["CANDIDATES_MAX", "DecisionEngine", "Ranking"]
 
 CANDIDATES_MAX: Final = 200
-REASONS_TRIED_MAX: Final = 40  # half a millisecond each at worst; beyond that there is nothing worth a reason
+CANDIDATES_PER_LOOK: Final = 12  # asked of the tables at once; most questions need no second look
+REASONS_TRIED_MAX: Final = 36  # beyond that there is nothing worth a reason
 POPULAR_MAX: Final = 50
 EXPLORED_SHARE: Final = 0.1  # of baskets: one place is drawn, so that what is never shown can be learned of
 EXPLORED_PLACE: Final = 2  # from 0: the third card is the last that every kiosk shows
@@ -40,6 +42,7 @@ class Ranking:
 @dataclass(frozen=True, slots=True)
 class _Eligible:
     sku: str
+    product: Product | None
     score: float
     reason: Reason
 
@@ -63,10 +66,7 @@ class DecisionEngine:
             wanted = max(request.slots, EXPLORED_PLACE + EXPLORED_AMONG)
             eligible = list(islice(self._eligible(ranking, exposure, removed), wanted))
         chosen = _slate(eligible, request.slots, request.basket_id or request.decision_id)
-        items = tuple(
-            Suggestion(one.sku, one.score, one.reason, propensity, self._shelf.product(one.sku))
-            for one, propensity in chosen
-        )
+        items = tuple(Suggestion(one.sku, one.score, one.reason, propensity, one.product) for one, propensity in chosen)
         version = ranking.version if items else "none"
         return Decision(request.decision_id, items, version, took_ms=0.0, trace=tuple(removed))
 
@@ -88,35 +88,38 @@ class DecisionEngine:
 
     def skus(self, ranking: Ranking, count: int) -> list[str]:
         """The SKUs of the best candidates."""
-        return [self._learned.sku(item) for item, _ in ranking.scored[:count]]
+        best = [item for item, _ in ranking.scored[:count]]
+        on_sale = self._learned.on_sale(best)
+        return [on_sale[item].sku for item in best]
 
     def _eligible(self, ranking: Ranking, exposure: Exposure, removed: list[Removed]) -> Iterator[_Eligible]:
         """Candidates that may be shown, with their reasons; the others go to `removed`."""
-        without_catalogue = self._shelf.is_empty()
         tried = 0
-        for item, score in ranking.scored:
-            sku = self._learned.sku(item)
-            rule = self._rule_against(sku, exposure, without_catalogue=without_catalogue)
-            reason = None
-            if rule is None:
-                tried += 1
-                reason = reason_of(item, ranking.blend, ranking.shopper, self._learned, self._shelf)
-            if reason is None:
-                removed.append(Removed(sku, rule or Rule.NO_EVIDENCE))
-            else:
-                yield _Eligible(sku, score, reason)
-            if tried == REASONS_TRIED_MAX:
+        for first in range(0, len(ranking.scored), CANDIDATES_PER_LOOK):
+            look = ranking.scored[first : first + CANDIDATES_PER_LOOK]
+            on_sale = self._learned.on_sale([item for item, _ in look])
+            products = self._shelf.products([each.sku for each in on_sale.values()])
+            rules = {item: self._rule_against(each, products.get(each.sku), exposure) for item, each in on_sale.items()}
+            allowed = [item for item, _ in look if rules[item] is None]
+            reasons = reasons_of(allowed, ranking.blend, ranking.shopper, self._learned, self._shelf)
+            for item, score in look:
+                sku = on_sale[item].sku
+                if item in reasons:
+                    yield _Eligible(sku, products.get(sku), score, reasons[item])
+                else:
+                    removed.append(Removed(sku, rules[item] or Rule.NO_EVIDENCE))
+            tried += len(allowed)
+            if tried >= REASONS_TRIED_MAX:
                 return
 
-    def _rule_against(self, sku: str, exposure: Exposure, *, without_catalogue: bool) -> Rule | None:
-        if sku in exposure.dismissed:
+    def _rule_against(self, offered: OnSale, product: Product | None, exposure: Exposure) -> Rule | None:
+        if offered.sku in exposure.dismissed:
             return Rule.DISMISSED
-        if sku in exposure.capped:
+        if offered.sku in exposure.capped:
             return Rule.CAPPED
-        product = self._shelf.product(sku)
-        if product is None and not without_catalogue:
+        if product is None and not self._shelf.is_empty():
             return Rule.UNKNOWN
-        on_hand = self._learned.stock(sku)
+        on_hand = offered.on_hand
         if on_hand is None and product is not None and product.stock is not None:
             on_hand = float(product.stock)
         return Rule.OUT_OF_STOCK if on_hand is not None and on_hand <= 0 else None

@@ -1,6 +1,8 @@
 """What the catalogue says of suggested products, over a read-only connection of the decisions' own."""
 
+import json
 import sqlite3
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final, Self
@@ -11,7 +13,11 @@ from agent.decide.tables import open_reader
 
 __all__ = ["Shelf"]
 
-_BY_SKU: Final = f"SELECT {', '.join(PRODUCT_FIELDS)} FROM product WHERE sku = ?"  # noqa: S608 - constants
+_FIELDS: Final = ", ".join(PRODUCT_FIELDS)
+_BY_SKU: Final = f"SELECT {_FIELDS} FROM product WHERE sku = ?"  # noqa: S608 - constants
+_BY_SKUS: Final = f"""
+SELECT json_group_array(json_array({_FIELDS})) FROM product WHERE sku IN (SELECT value FROM json_each(?))
+"""  # noqa: S608 - constants
 _ANY: Final = "SELECT 1 FROM product LIMIT 1"
 
 
@@ -37,7 +43,16 @@ class Shelf:
             CatalogueUnreadable: when the file cannot be read.
         """
         rows = self._rows(_BY_SKU, (sku,))
-        return Product.model_construct(None, **dict(zip(PRODUCT_FIELDS, rows[0], strict=True))) if rows else None
+        return _product(rows[0]) if rows else None
+
+    def products(self, skus: Collection[str]) -> dict[str, Product]:
+        """Those of these products that the catalogue has, by SKU.
+
+        Raises:
+            CatalogueUnreadable: when the file cannot be read.
+        """
+        ((text,),) = self._rows(_BY_SKUS, (json.dumps(list(skus)),))
+        return {product.sku: product for product in map(_product, json.loads(text))}
 
     def is_empty(self) -> bool:
         """Whether no catalogue was imported yet."""
@@ -49,3 +64,7 @@ class Shelf:
                 return rows.fetchall()
         except sqlite3.Error as error:
             raise CatalogueUnreadable(f"cannot read the catalogue: {error}; import the products again") from error
+
+
+def _product(columns: Sequence[str]) -> Product:
+    return Product.model_construct(None, **dict(zip(PRODUCT_FIELDS, columns, strict=True)))

@@ -27,6 +27,8 @@ class Packs:
         self._missing: dict[str, set[int]] = {}
         self.problems: dict[str, str] = {}
         """Why a set is not what the cloud announced, in plain words."""
+        self.on_applied: Callable[[], None] = lambda: None
+        """Called after a pack was applied, in the thread that did it."""
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -92,6 +94,7 @@ class Packs:
             del self._wanted[name]
             self.problems.pop(name, None)
             log_event(logger, logging.INFO, "pack.applied", f"{name} version {wanted.version} counts now", set=name)
+            self.on_applied()
 
         self._guarded(name, take)
 

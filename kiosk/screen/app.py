@@ -13,6 +13,7 @@ from kiosk import inputs
 from kiosk.arrangement import Arrangement
 from kiosk.kept import Kept
 from kiosk.picture import CardKind, Painter, Picture, StatusKind
+from kiosk.screen.before_kivy import FRAMES_PER_S
 from kiosk.screen.widgets import Root
 from kiosk.session import Session
 from kiosk.state import State
@@ -25,6 +26,9 @@ __all__ = ["KioskApp"]
 Kivy = Any  # Any: Kivy's classes carry no types
 Rgba = tuple[float, float, float, float]
 
+IDLE_FRAMES_PER_S: Final = 20
+"""While nothing moves: a touch is seen within 50 ms of the 100 it has, for a third of the processor time of 60."""
+AWAKE_S: Final = 1.0  # longer than a trigger is held down, so that the keys' clock is right between two reads
 FRAME_MAX_S: Final = 0.02
 """How far the keys' clock goes on in one frame: a stall of the screen must not tear a scan apart."""
 KEYPAD: Final = {256 + digit: str(digit) for digit in range(10)}
@@ -62,7 +66,7 @@ class KioskApp(App):
         self.on_painted: Callable[[State, Picture, float], None] = lambda *_: None
         """Called after each frame that showed a new picture, with the monotonic time."""
         self.on_kept: Callable[[Kept], None] = lambda _: None
-        """Called when the taps have reached the disk."""
+        """Called when taps and screen have reached the disk."""
         self._session = session
         self._painter = painter
         self._arrangement = arrangement
@@ -70,6 +74,7 @@ class KioskApp(App):
         self._left_hand = left_hand
         self._offscreen = offscreen
         self._key_clock_s = 0.0
+        self._awake_until_s = 0.0
         self._new: tuple[State, Picture] | None = None
         self._shown: tuple[Picture, int | None] | None = None
         self.view: Root
@@ -79,7 +84,7 @@ class KioskApp(App):
 
     def build(self) -> Root:
         """The widgets, once; Kivy has loaded `kiosk.kv` by the name of this class."""
-        self.view = Root(self._arrangement, self._session.take, left_hand=self._left_hand)
+        self.view = Root(self._arrangement, self._take, left_hand=self._left_hand)
         Window.bind(on_key_down=self._on_key, on_flip=self._on_flip)
         Frames.schedule_interval(self._on_frame, 0)
         self._show()
@@ -134,6 +139,14 @@ class KioskApp(App):
         """The text of the strip at the top."""
         return self.colour(f"on_{_STATUSES.get(kind, 'brand')}")
 
+    def _take(self, event: inputs.Input) -> None:
+        self._wake()
+        self._session.take(event)
+
+    def _wake(self) -> None:
+        self._awake_until_s = self._clock.monotonic_s() + AWAKE_S
+        _set_pace(FRAMES_PER_S)
+
     def _kept(self, kept: Kept) -> None:
         self.on_kept(kept)
 
@@ -143,6 +156,7 @@ class KioskApp(App):
         if shown != self._shown:
             self._shown = shown
             self._new = (state, picture)
+            self._wake()
             self._repaint()
 
     def _show(self, *_: Kivy) -> None:
@@ -163,11 +177,17 @@ class KioskApp(App):
 
     def _on_frame(self, frame_s: float) -> None:
         self._key_clock_s += min(frame_s, FRAME_MAX_S)
+        if self._clock.monotonic_s() >= self._awake_until_s:
+            _set_pace(IDLE_FRAMES_PER_S)
         if late(self._session.state.wedge, self._key_clock_s)[1]:
             self._session.take(inputs.KeysRested(self._key_clock_s))
 
     def _on_key(self, _: Kivy, key: int, __: int, text: str | None, ___: Kivy) -> bool:
         pressed = ENTER if key in ENTER_KEYS else "\b" if key == BACKSPACE_KEY else KEYPAD.get(key, text or "")
         if len(pressed) == 1:
-            self._session.take(inputs.KeyPressed(pressed, self._key_clock_s))
+            self._take(inputs.KeyPressed(pressed, self._key_clock_s))
         return True
+
+
+def _set_pace(frames_per_s: int) -> None:
+    Frames._max_fps = frames_per_s  # noqa: SLF001 - Kivy reads its setting once, at the start

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Final
 
 from agent.errors import EnvironmentFault
+from kiosk.screen.font_files import default_font, stand_in_for_fallback
 
-__all__ = ["KivyMissing", "Window", "prepare_kivy"]
+__all__ = ["FRAMES_PER_S", "KivyMissing", "Window", "prepare_kivy"]
 
 OFFSCREEN: Final = "offscreen"
 FRAMES_PER_S: Final = 60
 
 
 class KivyMissing(EnvironmentFault):
-    """Kivy is not installed; `str()` says how to get it."""
+    """Kivy is not installed, or not whole; `str()` says how to get it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,17 @@ def prepare_kivy(window: Window, folder: Path) -> None:
         KIVY_NO_ENV_CONFIG="1",
         KIVY_METRICS_DENSITY=str(window.density),
         KIVY_METRICS_FONTSCALE=str(window.text_scale),
+        KIVY_IMAGE="sdl2",
     )
     if window.offscreen:
         os.environ["SDL_VIDEODRIVER"] = OFFSCREEN
-    from kivy.config import Config  # noqa: PLC0415 - only now that the environment is right
+    from kivy import kivy_data_dir  # noqa: PLC0415 - only now that the environment is right
+    from kivy.config import Config  # noqa: PLC0415 - as above
 
+    fonts = Path(kivy_data_dir) / "fonts"
+    font = default_font(fonts)
+    if font is None:
+        raise KivyMissing(f"Kivy has no fonts in {fonts}: pip install --force-reinstall kivy")
     settings = {
         ("graphics", "width"): window.width,
         ("graphics", "height"): window.height,
@@ -59,6 +66,7 @@ def prepare_kivy(window: Window, folder: Path) -> None:
         ("graphics", "resizable"): 0,
         ("graphics", "multisamples"): 0,
         ("graphics", "maxfps"): FRAMES_PER_S,
+        ("kivy", "default_font"): font,
         ("kivy", "exit_on_escape"): 0,
         ("kivy", "pause_on_minimize"): 0,
         ("kivy", "keyboard_mode"): "system",
@@ -67,3 +75,4 @@ def prepare_kivy(window: Window, folder: Path) -> None:
     }
     for (section, key), value in settings.items():
         Config.set(section, key, str(value))
+    stand_in_for_fallback(fonts)

@@ -16,6 +16,7 @@ from kivy.core.window import Window
 from kivy.input.motionevent import MotionEvent
 
 from agent.clock import Clock
+from kiosk.kept import Kept
 from kiosk.picture import Picture
 from kiosk.screen.app import KioskApp
 from kiosk.state import State
@@ -67,7 +68,7 @@ class Hands:
         self._ended: set[str] = set()
         self._settling: asyncio.TimerHandle | None = None
         app.on_painted = self._painted
-        app.on_kept = lambda kept: self._tell(kept_taps=len(kept.posts))
+        app.on_kept = self._kept
 
     async def run(self) -> None:
         """Until the other end closes: then the kiosk ends as well."""
@@ -135,6 +136,10 @@ class Hands:
             self._settling.cancel()
         self._settling = asyncio.get_running_loop().call_later(SETTLE_S, lambda: self._tell(settled=True))
 
+    def _kept(self, kept: Kept) -> None:
+        basket = kept.screen.basket if kept.screen is not None else None
+        self._tell(kept_taps=len(kept.posts), kept_lines=len(basket.items) if basket is not None else 0)
+
     def _measure(self, state: State, now_s: float) -> dict[str, Json]:
         """How long requests took that have ended, from the finger's leaving to the paint of the till's answer."""
         ended = []
@@ -162,15 +167,26 @@ def _shown(state: State, picture: Picture) -> dict[str, Json]:
         "basket_id": basket.basket_id if basket else None,
         "basket_version": basket.version if basket else None,
         "lines": len(picture.lines),
+        "as_of": state.as_of.isoformat() if state.as_of else None,
         "decided_for": state.decided_for,
         "decision_id": state.decision.decision_id if state.decision else None,
         "status": picture.status,
         "status_kind": picture.status_kind,
         "notice": picture.notice,
+        "cards_hint": picture.cards_hint,
         "can_undo": picture.can_undo,
         "found": [found.sku for found in picture.look.found] if picture.look else None,
         "cards": [
-            {"sku": card.sku, "kind": card.kind, "name": card.name, "price": card.price, "reason": card.reason}
+            {
+                "sku": card.sku,
+                "kind": card.kind,
+                "name": card.name,
+                "price": card.price,
+                "normal_price": card.normal_price,
+                "offer": card.offer,
+                "offer_id": card.offer_id,
+                "reason": card.reason,
+            }
             for card in picture.cards
         ],
     }

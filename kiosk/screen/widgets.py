@@ -13,7 +13,7 @@ from kivy.uix.label import Label
 
 from kiosk import inputs
 from kiosk.arrangement import Arrangement
-from kiosk.fitting import fit
+from kiosk.fitting import fit, tied
 from kiosk.fonts import font_for, plain_markup
 from kiosk.picture import CardKind, CardPicture, FoundPicture, LinePicture, LookPicture, Picture, StatusKind
 
@@ -35,19 +35,23 @@ STATUS_SIGNS: Final = {
     StatusKind.OFFLINE: "⚠",
     StatusKind.DOWN: "✕",
 }
+WIDTH_SURE: Final = 0.97
+"""Of a box's width, so much is sure to be enough: letters are placed on whole pixels, at each size others."""
 KEY_ROWS: Final = ("1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
 class Text(Label):
     """A text that shows exactly `raw`, in fonts that have its characters, small enough for its box.
 
-    `wanted` is the letters' size where there is room and `smallest` the least part of it; it takes `lines` at most.
+    `wanted` is the letters' size where there is room and `smallest` the least part of it; it takes `lines` at most,
+    and keeps `inset` from the left and right edge.
     """
 
     raw = StringProperty("")
     wanted = NumericProperty(16)
     lines = NumericProperty(1)
     smallest = NumericProperty(0.7)
+    inset = NumericProperty(0)
 
     def __init__(self, **kwargs: Kivy) -> None:
         super().__init__(**kwargs)
@@ -59,14 +63,15 @@ class Text(Label):
         self._fit_soon()
 
     def _fit(self, *_: Kivy) -> None:
-        words = self.raw.split(" ")
+        words = tied(self.raw).split(" ")
         font = CoreLabel(font_name=font_for(self.raw), font_size=self.wanted, bold=self.bold)
         widths = [font.get_extents(word)[0] for word in words]
         blank, line = font.get_extents(" ")
-        factor, kept = fit(widths, blank, line, (self.width - 1, self.height), self.lines, smallest=self.smallest)
+        box = ((self.width - 2 * self.inset) * WIDTH_SURE, self.height)
+        factor, kept = fit(widths, blank, line, box, self.lines, smallest=self.smallest)
         self.font_size = self.wanted * factor
-        raw = self.raw if kept == len(words) or self.lines == 1 else " ".join(words[:kept]) + "…"
-        self.text = plain_markup(raw)
+        shown = " ".join(words) if kept == len(words) or self.lines == 1 else " ".join(words[:kept]) + "…"
+        self.text = plain_markup(shown)
 
 
 class Panel(BoxLayout):
@@ -111,6 +116,8 @@ class CardView(BoxLayout):
     kind = StringProperty(CardKind.EMPTY.value)
     name = StringProperty("")
     price = StringProperty("")
+    normal_price = StringProperty("")
+    offer = StringProperty("")
     stock = StringProperty("")
     place = StringProperty("")
     reason = StringProperty("")
@@ -135,6 +142,7 @@ class CardView(BoxLayout):
     def show(self, card: CardPicture) -> None:
         self._sku = card.sku
         self.name, self.price = card.name, card.price
+        self.normal_price, self.offer = card.normal_price, card.offer
         self.stock, self.place, self.out = card.stock, card.place, card.out
         self.reason = card.reason
         self.outcome, self.outcome_detail = card.outcome, card.outcome_detail
@@ -161,6 +169,7 @@ class FoundView(BoxLayout):
     detail = StringProperty("")
     price = StringProperty("")
     button = StringProperty("")
+    tall = BooleanProperty(False)
     kind = StringProperty(CardKind.EMPTY.value)
 
     def __init__(self, take: Take, **kwargs: Kivy) -> None:
@@ -185,7 +194,7 @@ class LookView(BoxLayout):
 
     def __init__(self, arrangement: Arrangement, take: Take, **kwargs: Kivy) -> None:
         super().__init__(**kwargs)
-        self.rows = [FoundView(take) for _ in range(arrangement.found_rows)]
+        self.rows = [FoundView(take, tall=arrangement.keyboard_beside) for _ in range(arrangement.found_rows)]
         if arrangement.keyboard_beside:
             self.ids.middle.orientation = "horizontal"
             self.ids.keyboard.size_hint_x = 1.4
@@ -229,6 +238,8 @@ class Root(FloatLayout):
         self.cards = [CardView(number, take, wide=arrangement.wide_cards) for number in range(arrangement.slots)]
         for card in self.cards:
             self.ids.cards.add_widget(card)
+        if not arrangement.titled:
+            self.ids.advice.remove_widget(self.ids.cards_title)
         self.look = LookView(arrangement, take)
         self._attract = self.ids.attract.__self__
         self._body = self.ids.body.__self__

@@ -1,10 +1,11 @@
 """Reads a running or finished ledger for those who watch: how much arrived, what was sold, how long it took."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from agent.event_types import Stream
 from agent.log.records import SEQUENCE_BITS
@@ -18,6 +19,10 @@ _TOTALS: Final = "SELECT currency, total FROM totals WHERE device = ?"
 _ANSWERED: Final = "SELECT count(*), coalesce(min(ok), 0) FROM days WHERE device = ? AND business_day = ?"
 _IDENTITIES: Final = """
     SELECT e.source, e.id FROM events AS e JOIN streams AS s ON s.number = e.stream WHERE s.device = ? AND e.counted = 1
+"""
+_BODIES: Final = """
+    SELECT e.body FROM events AS e JOIN streams AS s ON s.number = e.stream
+    WHERE s.device = ? AND e.type = ? AND e.counted = 1 ORDER BY e.number
 """
 _TIMES_MS: Final = """
     SELECT (arrived.received_monotonic_ns / 1000 - mine.monotonic_us) / 1000.0
@@ -61,6 +66,11 @@ class LedgerWatch:
         """(producer, event id) of every event that took effect."""
         rows = self._connection.execute(_IDENTITIES, (self._device,))
         return {(source.rpartition("/")[2], event_id) for source, event_id in rows}
+
+    def data_of(self, type_name: str) -> Iterator[dict[str, Any]]:  # Any: JSON
+        """The `data` of every event of a type that took effect, in the order of arrival."""
+        rows = self._connection.execute(_BODIES, (self._device, type_name))
+        return (json.loads(body)["data"] for (body,) in rows)
 
     def sales_totals(self) -> dict[str, Decimal]:
         """What was sold, by currency, as the ledger kept it up."""

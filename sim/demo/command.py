@@ -6,12 +6,16 @@ from typing import cast
 
 import click
 
+from agent.clock import SystemClock
+from agent.data_folder import DataFolder
 from sim.broker import BrokerKind
 from sim.demo.day import DayPlan, play_day
 from sim.demo.ending import ending
 from sim.demo.report import ReportFolder
 from sim.demo.view import open_view, terminal_console
+from sim.demo.warm_up import warm_up
 from sim.sensors import EVENTS_PER_HOUR_DEFAULT
+from sim.store.assortment import Assortment
 from sim.store.baskets import SalesSource
 from sim.store.source import SourceOptions, open_source
 
@@ -32,6 +36,7 @@ class DemoOptions:
     kill_agent: bool
     headless: bool
     as_json: bool
+    has_display: bool = False
     sensor_events_per_hour: int = EVENTS_PER_HOUR_DEFAULT
 
 
@@ -43,12 +48,16 @@ async def run_demo(options: DemoOptions) -> bool:
         ReportFolderRefused: the output folder holds something else.
         EnvironmentFault: a part could not be started.
     """
+    began_s = SystemClock().monotonic_s()
     source = open_source(options.source)
     with ReportFolder.open(options.out) as report:
-        plan = _plan(options, source)
-        with open_view(plan.day, headless=options.headless or options.as_json) as view:
+        plan = _plan(options, source, began_s)
+        await warm_up(options.source, source, plan.assortment, DataFolder(report.data), _say)
+        with open_view(plan.day, headless=_is_headless(options)) as view:
             summary, samples = await play_day(plan, view.update)
         report.write(plan.day, summary, samples)
+    if summary.kiosk_absence:
+        _say(summary.kiosk_absence)
     if options.as_json:
         click.echo(summary.to_json(), nl=False)
     else:
@@ -56,10 +65,19 @@ async def run_demo(options: DemoOptions) -> bool:
     return summary.held
 
 
-def _plan(options: DemoOptions, source: SalesSource) -> DayPlan:
+def _say(sentence: str) -> None:
+    click.echo(f"demo: {sentence}", err=True)
+
+
+def _is_headless(options: DemoOptions) -> bool:
+    return options.headless or options.as_json
+
+
+def _plan(options: DemoOptions, source: SalesSource, began_s: float) -> DayPlan:
     length_s = (source.ends_at - source.starts_at).total_seconds()
     return DayPlan(
         source=source,
+        assortment=Assortment(source, seed=options.seed),
         out=options.out,
         seed=options.seed,
         speed=options.speed or length_s / options.duration_s,
@@ -67,4 +85,6 @@ def _plan(options: DemoOptions, source: SalesSource) -> DayPlan:
         kill_agent=options.kill_agent,
         broker_kind=cast("BrokerKind", options.broker),  # click has checked the choice
         sensor_events_per_hour=max(1, options.sensor_events_per_hour // len(source.days)),  # no more for a week
+        kiosk_windows=options.has_display and not _is_headless(options),
+        began_s=began_s,
     )

@@ -10,22 +10,21 @@ from typing import Any, Final
 from agent import __version__
 from agent.clock import SystemClock
 from sim.broker import BrokerKind
+from sim.demo.cast import KIOSK_TILLS, Cast, open_cast
+from sim.demo.kiosks import Kiosks
 from sim.demo.outcome import gather, sum_up
-from sim.demo.players import SensorPlayer, TillPlayer
 from sim.demo.sampling import Sampler
+from sim.demo.staff import Staff
 from sim.demo.summary import DayCloseAnswer, Phase, Sample, StoreDay, Summary
 from sim.demo.world import World
-from sim.sensors import sensor_actions
-from sim.store.actions import SensorAction
-from sim.store.backoffice import backoffice_actions
+from sim.store.assortment import Assortment
 from sim.store.baskets import SalesSource
-from sim.store.schedule import schedule_tills
 
 __all__ = ["DayPlan", "play_day"]
 
-TILLS: Final = 12
 OUTAGE_AT: Final = 0.45  # of the day
 KILL_AT: Final = 0.75
+KILL_WAIT_S: Final = 5.0
 DRAIN_TIMEOUT_S: Final = 30.0
 DAY_CLOSE_TIMEOUT_S: Final = 15.0
 POLL_S: Final = 0.1
@@ -38,6 +37,7 @@ class DayPlan:
     """What to play: `duration_s` is how long the selling takes at most `speed` times real time."""
 
     source: SalesSource
+    assortment: Assortment
     out: Path
     seed: int
     speed: float
@@ -45,6 +45,8 @@ class DayPlan:
     kill_agent: bool
     broker_kind: BrokerKind
     sensor_events_per_hour: int
+    kiosk_windows: bool
+    began_s: float
 
     @property
     def day(self) -> StoreDay:
@@ -64,20 +66,30 @@ async def play_day(plan: DayPlan, show: Callable[[Sample], None]) -> tuple[Summa
     Raises:
         EnvironmentFault: when a part of the world cannot be started.
     """
-    began_s = _MACHINE.monotonic_s()
-    async with World(plan.out, plan.source, speed=plan.speed, broker_kind=plan.broker_kind) as world:
-        tills, sensors = _tills(plan, world), _sensors(plan, world)
-        sampler = Sampler(world, tills, show)
+    kiosks = Kiosks(KIOSK_TILLS, windows=plan.kiosk_windows)
+    async with (
+        World(plan.out, plan.source, kiosks, speed=plan.speed, broker_kind=plan.broker_kind) as world,
+        open_cast(
+            world,
+            plan.source,
+            plan.assortment,
+            seed=plan.seed,
+            sensor_events_per_hour=plan.sensor_events_per_hour,
+        ) as cast,
+    ):
+        sampler = Sampler(world, cast.tills, show)
         async with _watched(sampler):
             sampler.phase = Phase.SELLING
-            await _sell(plan, world, [*(till.play() for till in tills), *(sensor.play() for sensor in sensors)])
+            await _sell(plan, world, cast)
+            await kiosks.stop()
             sampler.phase = Phase.CATCHING_UP
             await _until(lambda: _drained(world), DRAIN_TIMEOUT_S)
             sampler.phase = Phase.CLOSING
             day_close = await _day_close(plan, world)
             await _until(lambda: _drained(world), DRAIN_TIMEOUT_S)
         evidence = await gather(world, sampler, day_close)
-    return sum_up(plan.source.name, plan.seed, plan.out, evidence, _MACHINE.monotonic_s() - began_s), sampler.samples
+    wall_s = _MACHINE.monotonic_s() - plan.began_s
+    return sum_up(plan.source.name, plan.seed, plan.out, evidence, wall_s), sampler.samples
 
 
 @asynccontextmanager
@@ -93,30 +105,16 @@ async def _watched(sampler: Sampler) -> AsyncIterator[None]:
     await sampler.take()
 
 
-def _tills(plan: DayPlan, world: World) -> list[TillPlayer]:
-    source = plan.source
-    schedules = schedule_tills(
-        source.baskets(), tills=TILLS, seed=plan.seed, currency=source.currency, time_zone=source.time_zone
-    )
-    return [TillPlayer(schedule, world.till_sender(schedule.till_id), world.clock) for schedule in schedules]
-
-
-def _sensors(plan: DayPlan, world: World) -> list[SensorPlayer]:
-    """One player for each producer of the five other kinds of capture, and the back office."""
-    actions: dict[str, list[SensorAction]] = {}
-    for action in sensor_actions(plan.source, seed=plan.seed, events_per_hour=plan.sensor_events_per_hour):
-        actions.setdefault(action.producer, []).append(action)
-    for action in backoffice_actions(plan.source, seed=plan.seed):
-        actions.setdefault(action.producer, []).append(action)
-    return [SensorPlayer(own, world.local_sender(producer), world.clock) for producer, own in actions.items()]
-
-
-async def _sell(plan: DayPlan, world: World, players: Sequence[Coroutine[Any, Any, None]]) -> None:
+async def _sell(plan: DayPlan, world: World, cast: Cast) -> None:
     """The whole day, with what goes wrong in it."""
+    players: list[Coroutine[Any, Any, None]] = [
+        *(till.play() for till in cast.tills),
+        *(sensor.play() for sensor in cast.sensors),
+    ]
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_cut_network(plan, world), name="outage")
         if plan.kill_agent:
-            tasks.create_task(_kill_agent(plan, world), name="kill")
+            tasks.create_task(_kill_agent(plan, world, cast), name="kill")
         for number, player in enumerate(players, start=1):
             tasks.create_task(player, name=f"player-{number}")
 
@@ -126,10 +124,18 @@ async def _cut_network(plan: DayPlan, world: World) -> None:
     await world.cut_network(plan.outage_s)
 
 
-async def _kill_agent(plan: DayPlan, world: World) -> None:
+async def _kill_agent(plan: DayPlan, world: World, cast: Cast) -> None:
+    """While somebody looks at a kiosk's cards, if that comes soon: who then taps all the same."""
     await _until_share(plan, world, KILL_AT)
+    people = [till.staff for till in cast.attended]
+    await _until(lambda: _anybody_looks(people), KILL_WAIT_S)
     await world.agent.kill()
+    await asyncio.gather(*(person.accept_while_down() for person in people if person.has_cards()))
     await world.agent.start()
+
+
+async def _anybody_looks(people: Sequence[Staff]) -> bool:
+    return any(person.has_cards() for person in people)
 
 
 async def _until_share(plan: DayPlan, world: World, share: float) -> None:

@@ -1,5 +1,6 @@
 """The last page of a demo: what was counted on both sides, which promises held, and what to do next."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +11,18 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from sim.demo.advice import TARGETS_MS
 from sim.demo.summary import StreamResult, Summary
 
 __all__ = ["ending", "verdict"]
 
+_TIMES: Final = {
+    "decision_ms_p95": "decision",
+    "scan_to_suggestions_ms_p95": "scan to cards",
+    "tap_to_paint_ms_p95": "tap to paint",
+    "accept_to_till_ms_p95": "Add to till",
+    "cloud_to_kiosk_ms_p95": "cloud to kiosk",
+}
 YES: Final = ("✓", "green")
 NO: Final = ("✗", "bold red")
 
@@ -101,9 +110,25 @@ def _figures(summary: Summary) -> RenderableType:
     facts.add_row(
         "to the cloud", f"p50 {_ms(summary.event_to_cloud_ms_p50)}, p95 {_ms(summary.event_to_cloud_ms_p95)}, link up"
     )
+    for name, words in _advice_rows(summary):
+        facts.add_row(name, words)
     facts.add_row("day close", f"the ledger's answer: {summary.day_close}")
     facts.add_row("took", f"{summary.wall_s:.0f} s, seed {summary.seed}")
     return facts
+
+
+def _advice_rows(summary: Summary) -> Iterator[tuple[str, str]]:
+    """What the kiosks did, and each time beside its target."""
+    advice = summary.advice
+    if not advice.kiosks:
+        yield "kiosks", summary.kiosk_absence or "none"
+        return
+    taps = f"{advice.accepted:,} accepted, {advice.dismissed:,} dismissed, {advice.refused:,} refused by the till"
+    yield "kiosks", f"{advice.kiosks}; {advice.decisions:,} decisions, {taps}"
+    for name, words in _TIMES.items():
+        took_ms, target_ms = getattr(advice, name), TARGETS_MS[name]
+        over = "" if took_ms is None or took_ms <= target_ms else ": over the target on this machine, this time"
+        yield words, f"p95 {_ms(took_ms)} (target {target_ms:,.0f} ms){over}"
 
 
 def _network_words(summary: Summary) -> str:

@@ -12,9 +12,11 @@ from agent.clock import SystemClock
 from agent.event_types import Stream
 from sim.cloud.counts import Window
 from sim.cloud.reconcile import Reconciliation, reconcile
+from sim.demo.advice import Advice, added_and_not_sold, figures_of
 from sim.demo.checks import check_all
 from sim.demo.outage import Outage, find_outages
-from sim.demo.sampling import Sampler, percentile
+from sim.demo.percentile import percentile
+from sim.demo.sampling import Sampler
 from sim.demo.sender import Tally
 from sim.demo.summary import DayCloseAnswer, Sample, StreamResult, Summary
 from sim.demo.world import World
@@ -39,6 +41,7 @@ class Evidence:
     times_ms: list[float]
     listeners: list[tuple[str, int]]
     exit_codes: list[int]
+    advice: Advice
     ledger_file: Path
     log_file: Path
 
@@ -46,7 +49,7 @@ class Evidence:
 async def gather(world: World, sampler: Sampler, day_close: DayCloseAnswer) -> Evidence:
     """Stop the agent and the twin, in this order, and collect what both know."""
     listeners = list(world.listeners())
-    exit_codes = [await world.agent.stop()]
+    exit_codes = [*world.kiosks.exit_codes, await world.agent.stop()]
     outages = find_outages(sampler.samples)
     evidence = Evidence(
         tally=world.tally,
@@ -59,6 +62,7 @@ async def gather(world: World, sampler: Sampler, day_close: DayCloseAnswer) -> E
         times_ms=world.ledger.times_ms(_link_up(sampler, outages)),
         listeners=listeners,
         exit_codes=exit_codes,
+        advice=_advice(world),
         ledger_file=world.ledger_file,
         log_file=world.log_file,
     )
@@ -94,6 +98,8 @@ def sum_up(data_source: str, seed: int, out: Path, evidence: Evidence, wall_s: f
         wall_s=wall_s,
         streams=streams,
         day_close=evidence.day_close,
+        advice=evidence.advice.figures,
+        kiosk_absence=evidence.advice.absence,
         invariants=check_all(
             tally=tally,
             in_ledger=evidence.in_ledger,
@@ -104,7 +110,23 @@ def sum_up(data_source: str, seed: int, out: Path, evidence: Evidence, wall_s: f
             last_sample=evidence.samples[-1],
             listeners=evidence.listeners,
             exit_codes=evidence.exit_codes,
+            advice=evidence.advice,
         ),
+    )
+
+
+def _advice(world: World) -> Advice:
+    """What the kiosks measured, beside what the cloud knows of them."""
+    names = ("kiosk.decision.v1", "kiosk.accepted.v1", "kiosk.dismissed.v1", "kiosk.till_request.v1", "pos.sale.v1")
+    events = {name: list(world.ledger.data_of(name)) for name in names}
+    kiosks = world.kiosks
+    return Advice(
+        figures=figures_of(len(kiosks.running), kiosks.times, events),
+        absence=kiosks.absence,
+        suggestions_painted=kiosks.times.suggestions_painted,
+        late_painted=kiosks.times.late_painted,
+        unsent_taps=kiosks.unsent_taps,
+        not_sold=added_and_not_sold(events["kiosk.till_request.v1"], events["pos.sale.v1"]),
     )
 
 

@@ -6,7 +6,7 @@ A till is paced by its agent: it scans the next item only after the last one was
 import asyncio
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
 from agent.clock import ShopClock
 from sim.demo.sender import Sender
@@ -14,15 +14,29 @@ from sim.demo.summary import TillState, TillView
 from sim.store.actions import SensorAction, TillAction
 from sim.store.schedule import TillSchedule
 
-__all__ = ["SensorPlayer", "TillPlayer"]
+__all__ = ["SensorPlayer", "Till", "TillPlayer", "until"]
 
 NAP_MAX_S: Final = 1.0
 SHORTEST_NAP_S: Final = 0.002  # sleeping for less costs more than it waits
 
 
-async def _until(clock: ShopClock, action: TillAction | SensorAction) -> None:
+async def until(clock: ShopClock, action: TillAction | SensorAction) -> None:
+    """Wait for the action's moment on the shop clock."""
     while (ahead_s := (action.at - clock.wall()).total_seconds() / clock.speed) > SHORTEST_NAP_S:
         await asyncio.sleep(min(ahead_s, NAP_MAX_S))
+
+
+class Till(Protocol):
+    """Any till of the demo, with or without a kiosk."""
+
+    @property
+    def view(self) -> TillView:
+        """The till as it is now."""
+        ...
+
+    async def play(self) -> None:
+        """The whole schedule, each action acknowledged before the next."""
+        ...
 
 
 class TillPlayer:
@@ -40,7 +54,7 @@ class TillPlayer:
     async def play(self) -> None:
         """The whole schedule, each action acknowledged before the next."""
         for action in self._schedule.actions():
-            await _until(self._clock, action)
+            await until(self._clock, action)
             self._show(action)
             data = action.data
             if action.raw_customer is not None:
@@ -90,5 +104,5 @@ class SensorPlayer:
     async def play(self) -> None:
         """Every reading, in order, each acknowledged before the next."""
         for action in self._actions:
-            await _until(self._clock, action)
+            await until(self._clock, action)
             await self._sender.send(action.type, action.data, action.event_id, action.at)

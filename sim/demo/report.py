@@ -12,6 +12,8 @@ from typing import Final, Self
 
 from agent.errors import CallerError, EnvironmentFault
 from agent.event_types import Stream
+from sim.demo.album import PICTURES
+from sim.demo.kiosks import KIOSK_LOG
 from sim.demo.outage import find_outages
 from sim.demo.picture import render_svg
 from sim.demo.report_readme import README
@@ -21,7 +23,7 @@ __all__ = ["ReportFolder", "ReportFolderRefused", "ReportFolderUnusable"]
 
 FIRST_LINE: Final = README.partition("\n")[0]  # how we know our own folders again
 FILES: Final = ("summary.json", "log-depth.png", "log-depth.svg", "terminal.svg", "samples.csv")
-WORLD_FILES: Final = ("agent.log", "storeforward.toml")
+WORLD_FILES: Final = ("agent.log", KIOSK_LOG, "storeforward.toml", *PICTURES)
 FOLDERS: Final = ("data", "cloud")
 
 

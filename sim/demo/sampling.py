@@ -7,29 +7,21 @@ from typing import Final
 
 from agent.clock import SystemClock
 from agent.event_types import Stream
-from sim.demo.players import TillPlayer
-from sim.demo.summary import LinkState, Phase, Sample, StreamCount
+from sim.demo.percentile import percentile
+from sim.demo.players import Till
+from sim.demo.summary import KioskView, LinkState, Phase, Sample, StreamCount
 from sim.demo.world import World
-from sim.network import LineState
 
-__all__ = ["Sampler", "percentile"]
+__all__ = ["Sampler"]
 
 INTERVAL_S: Final = 0.25
 RECENT_EVENTS: Final = 200
 
 
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """The nearest-rank percentile of sorted or unsorted values; None when there are none."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
-
-
 class Sampler:
     """Keeps every sample and hands each to a view."""
 
-    def __init__(self, world: World, tills: Sequence[TillPlayer], show: Callable[[Sample], None]) -> None:
+    def __init__(self, world: World, tills: Sequence[Till], show: Callable[[Sample], None]) -> None:
         self.samples: list[Sample] = []
         self.phase = Phase.STARTING
         self._world = world
@@ -71,12 +63,27 @@ class Sampler:
             append_ms_p50=median(recent) if recent else None,
             append_ms_p99=percentile(recent, 0.99),
             event_to_cloud_ms_p50=percentile(self._world.ledger.recent_times_ms(RECENT_EVENTS), 0.5),
+            kiosks=self._kiosks(),
         )
         self.samples.append(sample)
         self._show(sample)
         return sample
 
+    def _kiosks(self) -> KioskView | None:
+        kiosks = self._world.kiosks
+        if not kiosks.running:
+            return None
+        return KioskView(
+            kiosks=len(kiosks.running),
+            shown=kiosks.times.suggestions_painted,
+            added=kiosks.times.added,
+            refused=kiosks.times.refused,
+            scan_to_suggestions_ms=percentile(kiosks.times.scan_to_suggestions, 0.95),
+            tap_to_paint_ms=percentile(kiosks.times.tap_to_paint, 0.95),
+            accept_to_till_ms=percentile(kiosks.times.accept_to_till, 0.95),
+        )
+
     def _link(self, state: str) -> LinkState:
-        if self._world.network.state is not LineState.UP:
+        if not self._world.network_is_up:
             return LinkState.CUT
         return LinkState.ONLINE if state == "online" else LinkState.CONNECTING

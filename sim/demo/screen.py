@@ -24,8 +24,10 @@ TALL_FROM: Final = 32
 LEFT_COLUMNS_MIN: Final = 48
 BORDER_ROWS: Final = 2
 LINK_ROWS: Final = 5
+KIOSK_ROWS: Final = 3
 CATCHING_UP_FROM: Final = 500  # events: more than the batches on their way in ordinary traffic
 CHART_TOP_MIN: Final = 200  # events: batches on their way stay a low line, not a mountain range
+KIOSK_SIGN: Final = "▣"
 DEPTH_BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 
 _FRAME: Final = "bright_black"
@@ -70,10 +72,14 @@ class Screen:
             Layout(self._tills(till_rows - 1, wide=wide), size=till_rows + BORDER_ROWS),
             Layout(self._depth(left - 4, height - header_rows - till_rows - 2 * BORDER_ROWS)),
         )
+        kiosks = self._kiosks() if tall else None
+        used_rows = header_rows + LINK_ROWS + capture_rows + 3 * BORDER_ROWS
+        used_rows += KIOSK_ROWS + BORDER_ROWS if kiosks else 0
         columns["right"].split_column(
             Layout(self._link(), size=LINK_ROWS + BORDER_ROWS),
+            *([Layout(kiosks, size=KIOSK_ROWS + BORDER_ROWS)] if kiosks else []),
             Layout(self._captured(tall=tall), size=capture_rows + BORDER_ROWS),
-            Layout(self._streams(height - header_rows - LINK_ROWS - capture_rows - 3 * BORDER_ROWS, wide=wide)),
+            Layout(self._streams(height - used_rows, wide=wide)),
         )
         frame = Layout()
         frame.split_column(Layout(self._header(tall=tall), size=header_rows), columns)
@@ -140,6 +146,22 @@ class Screen:
         lines = (Text(f"{glyph} {state}", style=f"bold {style}"), *map(Text, (*details, append, to_cloud)))
         return _panel(Group(*lines), "link", border=style if sample.link is LinkState.CUT else _FRAME)
 
+    def _kiosks(self) -> Panel | None:
+        kiosks = self._sample.kiosks
+        if kiosks is None:
+            return None
+        rows = (
+            ("taken · refused", f"{kiosks.added} · {kiosks.refused} in {kiosks.shown} decisions"),
+            ("scan → cards p95", _ms(kiosks.scan_to_suggestions_ms)),
+            ("tap → paint p95", _ms(kiosks.tap_to_paint_ms)),
+        )
+        table = _table(header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(justify="right", ratio=1, no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
+        return _panel(table, f"{kiosks.kiosks} kiosks")
+
     def _captured(self, *, tall: bool) -> Panel:
         table = _table(header=False)
         table.add_column(no_wrap=True)
@@ -177,7 +199,7 @@ def _till_cells(till: TillView, *, wide: bool) -> Iterable[RenderableType]:
     glyph, style = _TILL_LOOKS[till.state]
     words = till.state if wide else till.state.split()[0]
     empty = till.basket_items == 0
-    yield till.till_id
+    yield f"{till.till_id} {KIOSK_SIGN}" if till.kiosk else till.till_id
     yield Text(f"{glyph} {words}", style=style)
     yield "" if empty else str(till.basket_items)
     yield "" if empty else f"{till.basket_total:,.2f}"

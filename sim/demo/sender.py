@@ -42,6 +42,8 @@ class Tally:
     sales_total: Counter[str] = field(default_factory=Counter)
     """What was paid, in hundredths, by currency."""
     sent_again: int = 0
+    uneven: list[str] = field(default_factory=list)
+    """Sales whose total is not the sum of their lines; must stay empty."""
     refused: list[str] = field(default_factory=list)
     """What the agent refused for good; must stay empty."""
 
@@ -123,3 +125,5 @@ class Sender:
         if type_name == "pos.sale.v1":
             self._tally.sales += 1
             self._tally.sales_total[data["currency"]] += int(Decimal(data["total"]) * 100)
+            if sum(Decimal(item["extended_amount"]) for item in data["items"]) != Decimal(data["total"]):
+                self._tally.uneven.append(data["basket_id"])

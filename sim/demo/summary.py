@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.event_types import Stream
+from sim.demo.advice import TARGETS_MS, AdviceFigures
 
 __all__ = [
     "CaptureKind",
     "DayCloseAnswer",
+    "KioskView",
     "LinkState",
     "Phase",
     "Sample",
@@ -106,6 +108,20 @@ class TillView:
     basket_total: Decimal
     sales: int
     sales_total: Decimal
+    kiosk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KioskView:
+    """All kiosks so far: decisions shown, what the tills did about taps, and 95th percentiles in milliseconds."""
+
+    kiosks: int
+    shown: int
+    added: int
+    refused: int
+    scan_to_suggestions_ms: float | None
+    tap_to_paint_ms: float | None
+    accept_to_till_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +154,7 @@ class Sample:
     append_ms_p50: float | None = None
     append_ms_p99: float | None = None
     event_to_cloud_ms_p50: float | None = None
+    kiosks: KioskView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +199,8 @@ class Summary:
     wall_s: float
     streams: Mapping[Stream, StreamResult]
     day_close: DayCloseAnswer
+    advice: AdviceFigures
+    kiosk_absence: str
     invariants: Mapping[str, bool]
 
     @property
@@ -199,6 +218,9 @@ class Summary:
         fields["out"] = str(self.out)
         fields["sales_total"] = {currency: str(amount) for currency, amount in self.sales_total.items()}
         fields["streams"] = {stream: _figures(result) for stream, result in self.streams.items()}
+        del fields["advice"]
+        fields |= {name: getattr(self.advice, name) for name in AdviceFigures.__slots__}
+        fields["targets_ms"] = dict(TARGETS_MS)
         fields["invariants"] = dict(self.invariants)
         return {name: round(value, 3) if isinstance(value, float) else value for name, value in fields.items()}
 

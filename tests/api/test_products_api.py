@@ -41,6 +41,7 @@ async def test_imported_products_are_found(world: World, till: CheckedClient) ->
             "aisle": "A1",
             "bay": None,
             "stock": None,
+            "offers": [],
         }
     ]
     assert (await till.get("/v1/products", params={"gtin": "0036000291452"})).json["products"][0]["sku"] == "101"

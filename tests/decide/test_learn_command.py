@@ -42,7 +42,7 @@ def test_customers_are_learned_under_their_pseudonyms(tmp_path: Path) -> None:
     with closing(LearnedModel.open(learned)) as model:
         shopper = model.shopper(pseudonym)
         assert shopper is not None
-        assert [model.habit(shopper, item).baskets for item in shopper.shares] == [40, 40]
+        assert [habit.baskets for habit in model.habits(shopper, shopper.shares).values()] == [40, 40]
     assert b"card-7" not in learned.read_bytes()
 
 

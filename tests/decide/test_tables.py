@@ -15,6 +15,7 @@ from agent.decide import CustomerFact, LearnedModel, LearnedTables, LearnedUnrea
 from agent.decide.decay import CUSTOMER_HALF_LIFE_D
 from agent.decide.facts import BoughtBasket, Fact
 from agent.decide.tables_learned import LogCursor
+from agent.decide.tables_model import OnSale
 from agent.errors import StorageFailed
 from tests.decide.shop import ANNA, BEN, bought, many, open_tables
 
@@ -94,7 +95,8 @@ def test_a_share_is_the_decayed_share_of_the_customers_baskets(tmp_path: Path) -
         with closing(LearnedModel.open(tables.file)) as learned:
             shopper = learned.shopper(ANNA)
             assert shopper is not None
-            shares = {learned.sku(item): share for item, share in shopper.shares.items()}
+            on_sale = learned.on_sale(shopper.shares)
+            shares = {on_sale[item].sku: share for item, share in shopper.shares.items()}
     assert shares == {"bread": pytest.approx(1 / 3), "tea": pytest.approx(2 / 3)}
 
 
@@ -157,6 +159,8 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 def test_stock_is_what_was_said_last_of_each_place(tmp_path: Path) -> None:
     with open_tables(tmp_path) as tables, closing(LearnedModel.open(tables.file)) as learned:
-        assert learned.stock("tea") is None
+        tables.take([bought("tea", key=1)])
+        (tea,) = learned.numbers(["tea"])
+        assert learned.on_sale([tea]) == {tea: OnSale("tea", None)}
         tables.take([StockFact("tea", "shelf", 3), StockFact("tea", "back", 4), StockFact("tea", "shelf", 0)])
-        assert learned.stock("tea") == 4
+        assert learned.on_sale([tea]) == {tea: OnSale("tea", 4)}

@@ -23,6 +23,7 @@ class KioskProcess:
         self._process = process
         self.painted: Json = None
         self.kept_taps = 0
+        self.kept_lines = 0
         self.told: list[Json] = []
 
     @classmethod
@@ -65,6 +66,11 @@ class KioskProcess:
         if self.kept_taps != taps:
             await self.heard(lambda line: line.get("kept_taps") == taps)
 
+    async def keeps_lines(self, lines: int) -> None:
+        """Once a basket of so many lines is on the disk."""
+        if self.kept_lines != lines:
+            await self.heard(lambda line: line.get("kept_lines") == lines)
+
     async def heard(self, condition: Callable[[Json], bool]) -> Json:
         """The next line of which this is true."""
         assert self._process.stdout is not None
@@ -74,6 +80,7 @@ class KioskProcess:
                 self.told.append(line)
                 self.painted = line.get("painted", self.painted)
                 self.kept_taps = line.get("kept_taps", self.kept_taps)
+                self.kept_lines = line.get("kept_lines", self.kept_lines)
                 if condition(line):
                     return line
         raise AssertionError("the kiosk ended")

@@ -15,6 +15,7 @@ from agent.clock import SystemClock
 from kiosk.arrangement import arrange
 from kiosk.client import AgentApi
 from kiosk.picture import Painter
+from kiosk.run import fitting
 from kiosk.screen.before_kivy import Window, prepare_kivy
 from kiosk.session import Session
 from kiosk.theme import load_theme
@@ -37,7 +38,7 @@ def boxes(widget: Kivy, press_class: Kivy, text_class: Kivy) -> Iterator[Json]:
                 "press": isinstance(child, press_class),
                 "kind": getattr(child, "kind", ""),
                 "raw": child.raw,
-                "shown": child.text,
+                "whole": not child.is_shortened and child.text.count("…") == child.raw.count("…"),
                 "box": [x, Shown.height - y - child.height, child.width, child.height],
                 "texture": list(child.texture_size),
                 "letters": child.font_size,
@@ -53,7 +54,8 @@ async def draw(options: argparse.Namespace) -> dict[str, Json]:
     from kiosk.screen.widgets import Press, Text  # noqa: PLC0415 - Kivy comes after its settings
 
     told: dict[str, Json] = {}
-    arrangement = arrange(options.width, options.height, text_scale=options.scale)
+    window = fitting(Window(options.width, options.height, text_scale=options.scale))
+    arrangement = arrange(window.width, window.height, text_scale=window.text_scale)
     painter = Painter(Words(options.language), UTC)
     async with AgentApi(options.out / "no.sock", "kiosk-3") as api:
         session = Session(Kiosk.new(arrangement.slots).state, api, options.out / "taps.json", SystemClock())
@@ -90,7 +92,7 @@ def main() -> None:
     parser.add_argument("--left-hand", action="store_true")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    window = Window(options.width, options.height, offscreen=True, text_scale=options.scale)
+    window = fitting(Window(options.width, options.height, offscreen=True, text_scale=options.scale))
     prepare_kivy(window, options.out / "kivy")
     (options.out / "scenes.json").write_text(json.dumps(asyncio.run(draw(options))), encoding="utf-8")
 

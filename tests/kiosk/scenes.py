@@ -2,18 +2,32 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from kiosk import inputs
-from kiosk.documents import AgentStatus, Basket, Decision, Product, RequestNow
+from kiosk.documents import AgentStatus, Basket, Decision, Offer, Product, RequestNow
 from kiosk.effects import Ask, Effect
+from kiosk.kept_screen import KeptScreen
 from kiosk.reduce import reduce
 from kiosk.state import Face, Slot, State
 
-__all__ = ["HOSTILE", "PRODUCTS", "SCENES", "Kiosk", "basket", "decision", "status"]
+__all__ = [
+    "HOSTILE",
+    "LINES",
+    "OFFERS_END",
+    "PRODUCTS",
+    "SCENES",
+    "Kiosk",
+    "basket",
+    "decision",
+    "offer",
+    "offered",
+    "status",
+]
 
 MORNING: Final = datetime(2017, 3, 5, 10, 42, tzinfo=UTC)
+OFFERS_END: Final = datetime(2017, 3, 9, tzinfo=UTC)
 HOSTILE: Final = "[size=99][ref=x]Free![/ref] & [b]\u202eevil\x07"
 
 
@@ -41,7 +55,7 @@ REASONS: Final = {
     "105": {"kind": "usual", "baskets": 2},
     "106": {"kind": "bought_with", "baskets": 12, "of": 88, "with_name": "Cherry tomatoes 250 g"},
 }
-NAMES: Final = (
+LINES: Final = (
     ("201", "Bananas, loose", "1.245", "1.99", "2.48"),
     ("202", "Semi-skimmed milk 1 l", "2", "1.09", "2.18"),
     ("203", "Country bread, sliced, 750 g", "1", "2.79", "2.79"),
@@ -53,7 +67,7 @@ NAMES: Final = (
 
 def basket(version: int, lines: int = 5, basket_id: str = "b-1", **changes: Any) -> Basket:  # Any: JSON
     """A basket of so many lines."""
-    rows = [NAMES[number % len(NAMES)] for number in range(lines)]
+    rows = [LINES[number % len(LINES)] for number in range(lines)]
     items = [
         {
             "line": number,
@@ -197,11 +211,36 @@ def _empty_catalogue(slots: int) -> Kiosk:
 
 
 def _attract(slots: int) -> Kiosk:
-    return Kiosk.new(slots, face=Face.CUSTOMER).take(inputs.AgentCameUp()).take(inputs.Ticked(), after_s=100)
+    return Kiosk.new(slots, face=Face.CUSTOMER).take(inputs.AgentCameUp()).take(inputs.Ticked(MORNING), after_s=100)
 
 
 def _paid(slots: int) -> Kiosk:
     return Kiosk.new(slots).advised().take(inputs.BasketSeen(basket(2, status="paid")))
+
+
+def offered(sku: str, *offers: Offer) -> Product:
+    """A product of the shop with these offers."""
+    return PRODUCTS[sku].model_copy(update={"offers": offers})
+
+
+def offer(price: str | None, **title: str) -> Offer:
+    """An offer of this price until the end of 8 March."""
+    names = title or {"en": "Weekend price", "es": "Precio de fin de semana", "ro": "Preț de weekend"}
+    return Offer(offer_id="o-1", title=names, unit_price=price, currency="EUR", valid_to=OFFERS_END)
+
+
+def _offers(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised()
+    products = (offered("101", offer("1.99")), offered("102", offer(None, en="Two for one with any jam of ours")))
+    return kiosk.take(inputs.ProductsSeen(products))
+
+
+def _restarted_alone(slots: int) -> Kiosk:
+    before = Kiosk.new(slots).advised().state
+    state = KeptScreen.of(before, MORNING).restored(Kiosk.new(slots).state, MORNING + timedelta(minutes=3))
+    kiosk = Kiosk(state, 100.0, []).take(inputs.AgentWentDown(MORNING + timedelta(minutes=3)), after_s=1.0)
+    kiosk.tap_add(0)
+    return kiosk
 
 
 def _long_basket(slots: int) -> Kiosk:
@@ -218,6 +257,8 @@ SCENES: Final[Mapping[str, Callable[[int], Kiosk]]] = {
     "look-up": _looked_up,
     "unknown-code": _unknown_code,
     "hostile-names": _hostile_names,
+    "offers": _offers,
+    "restarted-alone": _restarted_alone,
     "empty-catalogue": _empty_catalogue,
     "long-basket": _long_basket,
     "paid": _paid,

@@ -12,7 +12,7 @@ from aiohttp import ClientError, ClientSession
 
 from tests.agent_process import AgentProcess, running_agent, scan
 
-__all__ = ["BREAD", "BUTTER", "CODE", "Shop", "open_shop"]
+__all__ = ["BREAD", "BUTTER", "CATALOGUE", "CODE", "Shop", "open_shop"]
 
 Json = Any  # Any: what json.loads returns
 BREAD, BUTTER, JAM = "201", "101", "103"
@@ -43,6 +43,14 @@ class Shop:
         changes: dict[str, Json] = {"basket_id": self.basket_id, "line": number, "sku": sku, "description": name}
         status, answer = await self.agent.post([scan(f"scan-{number}", **changes, customer_id=None, quantity="1")])
         assert status == 201, answer
+
+    async def take_catalogue(self, csv: str) -> None:
+        headers = {"Content-Type": "text/csv"}
+        async with (
+            self.agent.session() as session,
+            session.post("http://agent/v1/catalogue", data=csv.encode(), headers=headers) as response,
+        ):
+            assert response.status == 200, await response.text()
 
     async def sell_together(self, *skus: str, baskets: int) -> None:
         """So many paid baskets with these products, for the agent to learn from."""
@@ -92,10 +100,7 @@ async def open_shop(folder: Path) -> AsyncIterator[Shop]:
     """A shop that sells bread and butter together."""
     async with running_agent(folder) as agent:
         shop = Shop(agent)
-        async with agent.session() as session:
-            headers = {"Content-Type": "text/csv"}
-            async with session.post("http://agent/v1/catalogue", data=CATALOGUE, headers=headers) as response:
-                assert response.status == 200, await response.text()
+        await shop.take_catalogue(CATALOGUE)
         await shop.sell_together(BREAD, BUTTER, baskets=6)
         await shop.sell_together(JAM, baskets=4)
         await _until_learned(agent)

@@ -1,14 +1,17 @@
 """A real kiosk process beside a real agent and a till: real touches, and what outlives kills and outages."""
 
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from tests.agent_process import running_agent
 from tests.kiosk.kiosk_process import KioskProcess, running_kiosk
-from tests.kiosk.shop import BREAD, BUTTER, CODE, Shop, open_shop
+from tests.kiosk.scenes import HOSTILE
+from tests.kiosk.shop import BREAD, BUTTER, CATALOGUE, CODE, Shop, open_shop
 
 pytestmark = pytest.mark.skipif(find_spec("kivy") is None, reason="the kiosk extra is not installed")
 
@@ -23,6 +26,12 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
 
 def kinds(painted: dict[str, list[dict[str, str]]]) -> dict[str, str]:
     return {card["sku"]: card["kind"] for card in painted["cards"] if card["sku"]}
+
+
+def codes(number: int) -> Iterator[str]:
+    """So many different GTIN-13."""
+    for digits in (f"{one:012d}" for one in range(number)):
+        yield digits + str(-sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits)) % 10)
 
 
 async def with_butter(shop: Shop, kiosk: KioskProcess) -> int:
@@ -104,6 +113,62 @@ async def test_a_tap_while_the_agent_is_down_survives_the_kiosks_death_and_reach
             assert request["sku"] == BUTTER
             await kiosk.shows(lambda painted: painted["lines"] == 2)
     assert len(shop.asked) == 1
+
+
+async def test_a_kiosk_restarted_without_its_agent_shows_the_last_basket_marked_and_loses_no_tap(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        slot = await with_butter(shop, kiosk)
+        await kiosk.keeps_lines(1)
+        await shop.agent.child.kill()
+        await kiosk.kill()
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        await kiosk.shows(lambda painted: painted["status_kind"] == "down" and painted["as_of"] is not None)
+        assert (kiosk.painted["basket_id"], kiosk.painted["lines"]) == ("b-1", 1)
+        assert kiosk.painted["cards"][slot]["price"] == "€2.49"
+        await kiosk.heard(lambda line: line.get("settled", False))
+        await kiosk.order(do="tap", what="add", slot=slot)
+        await kiosk.shows(lambda painted: kinds(painted).get(BUTTER) == "kept")
+        await shop.agent.child.start()
+        async with shop.agent.session() as till:
+            await shop.answer(till, "done")
+            await kiosk.shows(lambda painted: painted["lines"] == 2 and painted["as_of"] is None)
+    assert [request["sku"] for request in shop.asked.values()] == [BUTTER]
+
+
+async def test_a_new_price_is_painted_in_its_place_within_two_seconds(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        slot = await with_butter(shop, kiosk)
+        published_s = time.monotonic()
+        await shop.take_catalogue(CATALOGUE.replace("2.49", "1.99"))
+        await kiosk.shows(lambda painted: painted["cards"][slot]["price"] == "€1.99")
+        assert kiosk.told[-1]["at_s"] - published_s < 2.0
+        assert kinds(kiosk.painted)[BUTTER] == "idle"
+
+
+async def test_hostile_names_are_painted_as_they_are(shop: Shop) -> None:
+    name = (HOSTILE.replace("\x07", "") * 8)[:200]
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        slot = await with_butter(shop, kiosk)
+        await shop.take_catalogue(CATALOGUE.replace("Salted butter 250 g", name))
+        await kiosk.shows(lambda painted: painted["cards"][slot]["name"] == name)
+        await kiosk.order(do="tap", what="add", slot=slot)
+        await kiosk.shows(lambda painted: kinds(painted).get(BUTTER) == "pending")
+
+
+async def test_a_scanner_gone_wild_ends_with_the_last_code_and_a_living_kiosk(shop: Shop) -> None:
+    async with running_kiosk(shop.data, *OPTIONS) as kiosk:
+        await with_butter(shop, kiosk)
+        await kiosk.order(do="keys", text="".join(f"{code}\n" for code in codes(199)) + f"{CODE}\n")
+        await kiosk.shows(lambda painted: painted["found"] == [BUTTER])
+        await kiosk.order(do="keys", text="4006381333931\n")
+        await kiosk.shows(lambda painted: painted["notice"] == "Unknown barcode 4006381333931")
+
+
+async def test_an_empty_catalogue_says_what_to_do(tmp_path: Path) -> None:
+    async with running_agent(tmp_path) as agent, running_kiosk(agent.folder.path, *OPTIONS) as kiosk:
+        await Shop(agent).scan(BREAD, "Country bread")
+        await kiosk.shows(lambda painted: painted["lines"] == 1 and "catalogue is empty" in painted["cards_hint"])
+        assert kinds(kiosk.painted) == {}
 
 
 async def test_a_scan_at_the_kiosk_looks_the_product_up_and_adds_it(shop: Shop) -> None:

@@ -57,7 +57,7 @@ def test_an_unknown_barcode_says_so_and_becomes_an_event() -> None:
     kiosk = scanned(Kiosk.new().advised()).take(inputs.CodeFound(EAN, ()))
     assert kiosk.state.notice is not None
     assert kiosk.state.notice.note is Note.UNKNOWN_CODE
-    kiosk.take(inputs.Ticked(), after_s=1.1)
+    kiosk.take(inputs.Ticked(MORNING), after_s=1.1)
     assert dict(kiosk.state.posts[-1].body)["type"] == "kiosk.no_result.v1"
 
 
@@ -74,7 +74,7 @@ def test_a_misread_code_says_scan_again() -> None:
 
 def test_a_query_that_rests_is_told_once() -> None:
     kiosk = typed("bran").take(inputs.Found("bran", (PRODUCTS["105"],)))
-    kiosk.take(inputs.Ticked(), inputs.Ticked(), after_s=1.1)
+    kiosk.take(inputs.Ticked(MORNING), inputs.Ticked(MORNING), after_s=1.1)
     events = [dict(post.body) for post in kiosk.state.posts if post.path == "/v1/events"]
     assert [(event["type"], event["data"]) for event in events] == [
         ("kiosk.search.v1", {"till_id": "till-3", "query": "bran", "results": 1})
@@ -90,12 +90,12 @@ def test_a_keyboard_types_into_the_open_panel_and_nowhere_else() -> None:
 
 def test_an_idle_customers_screen_rests_and_wakes_at_a_touch_or_a_basket() -> None:
     kiosk = Kiosk.new(face=Face.CUSTOMER, idle_s=45.0).take(inputs.AgentCameUp(), inputs.LookOpened())
-    kiosk.take(inputs.Ticked(), after_s=44)
+    kiosk.take(inputs.Ticked(MORNING), after_s=44)
     assert not kiosk.state.attract
-    kiosk.take(inputs.Ticked(), after_s=1)
+    kiosk.take(inputs.Ticked(MORNING), after_s=1)
     assert (kiosk.state.attract, kiosk.state.look) == (True, None)
     assert not kiosk.take(inputs.Touched()).state.attract
 
 
 def test_an_idle_staff_screen_keeps_its_basket_in_view() -> None:
-    assert not Kiosk.new().advised().take(inputs.Ticked(), after_s=1_000).state.attract
+    assert not Kiosk.new().advised().take(inputs.Ticked(MORNING), after_s=1_000).state.attract

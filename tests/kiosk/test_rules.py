@@ -71,7 +71,7 @@ class World:
             self.kiosk.answered(open_ones[number % len(open_ones)].request_id, ("done", "refused")[number % 2], "no")
 
     def wait(self, number: int) -> None:
-        self.kiosk.take(inputs.Ticked(), inputs.StatusSeen(status("offline", number)), after_s=number / 4)
+        self.kiosk.take(inputs.Ticked(MORNING), inputs.StatusSeen(status("offline", number)), after_s=number / 4)
 
 
 STEPS: tuple[Callable[[World, int], None], ...] = (

@@ -6,7 +6,7 @@ from kiosk import inputs
 from kiosk.effects import LookUp
 from kiosk.state import POSTS_MAX, PRODUCTS_MAX, Face
 from kiosk.suggestions import REFRESH_S
-from tests.kiosk.scenes import PRODUCTS, Kiosk, basket, decision, status
+from tests.kiosk.scenes import MORNING, PRODUCTS, Kiosk, basket, decision, status
 
 
 def up() -> Kiosk:
@@ -22,7 +22,7 @@ def test_each_basket_version_is_asked_about_once() -> None:
     (asked,) = kiosk.asked()
     assert asked.body["items"] == ["201", "202"]
     assert (asked.version, asked.body["basket_id"], asked.body["till_id"]) == (7, "b-1", "till-3")
-    kiosk.take(inputs.DecisionSeen(7, decision("101")), inputs.Ticked(), after_s=5)
+    kiosk.take(inputs.DecisionSeen(7, decision("101")), inputs.Ticked(MORNING), after_s=5)
     assert len(kiosk.asked()) == 1
 
 
@@ -48,9 +48,9 @@ def test_a_decision_nobody_asked_for_and_a_late_one_change_nothing() -> None:
 
 
 def test_a_failed_question_is_asked_again_after_a_second_not_at_once() -> None:
-    kiosk = up().take(inputs.BasketSeen(basket(1)), inputs.DecisionFailed(1), inputs.Ticked())
+    kiosk = up().take(inputs.BasketSeen(basket(1)), inputs.DecisionFailed(1), inputs.Ticked(MORNING))
     assert len(kiosk.asked()) == 1
-    assert len(kiosk.take(inputs.Ticked(), after_s=1.1).asked()) == 2
+    assert len(kiosk.take(inputs.Ticked(MORNING), after_s=1.1).asked()) == 2
 
 
 def test_a_card_that_stays_wanted_stays_in_its_slot() -> None:
@@ -77,7 +77,7 @@ def test_a_product_without_a_price_is_not_shown_until_it_is_known() -> None:
 def test_every_card_shown_is_told_once_per_decision() -> None:
     kiosk = Kiosk.new().advised(1, "101", "102")
     assert reactions(kiosk, "shown") == ["101", "102"]
-    kiosk.take(inputs.Ticked(), after_s=30)
+    kiosk.take(inputs.Ticked(MORNING), after_s=30)
     assert reactions(kiosk, "shown") == ["101", "102"]
     kiosk.take(inputs.BasketSeen(basket(2, 4)), inputs.DecisionSeen(2, decision("101", decision_id="d-2")))
     assert reactions(kiosk, "shown") == ["101", "102", "101"]
@@ -111,10 +111,10 @@ def test_the_customers_screen_never_sends_who_the_customer_is() -> None:
         assert kiosk.asked()[0].body.get("customer_id") == sent
 
 
-def test_prices_on_the_screen_are_read_again_every_second() -> None:
+def test_prices_on_the_screen_are_read_again_from_time_to_time() -> None:
     kiosk = Kiosk.new().advised(1, "101", "102")
     kiosk.effects.clear()
-    kiosk.take(inputs.Ticked(), inputs.Ticked(), after_s=REFRESH_S)
+    kiosk.take(inputs.Ticked(MORNING), inputs.Ticked(MORNING), after_s=REFRESH_S)
     assert kiosk.effects == [LookUp(("101", "102"))]
     kiosk.take(inputs.ProductsSeen((PRODUCTS["101"].model_copy(update={"price": "0.99"}),)))
     assert kiosk.state.products["101"].price == "0.99"

@@ -72,9 +72,9 @@ def test_a_refusal_is_shown_on_the_card_for_a_while_and_the_item_stays_away() ->
     kiosk.answered(kiosk.tap_add(0), "refused", "weigh it first")
     assert (kiosk.state.adds[0].state, kiosk.state.adds[0].reason) == (AddState.REFUSED, "weigh it first")
     assert kiosk.state.undo is None
-    kiosk.take(inputs.Ticked(), after_s=3)
+    kiosk.take(inputs.Ticked(MORNING), after_s=3)
     assert kiosk.shown()[0] == "101"
-    kiosk.take(inputs.Ticked(), after_s=4)
+    kiosk.take(inputs.Ticked(MORNING), after_s=4)
     assert kiosk.shown() == ["105", "102", "103", "104"]
 
 
@@ -105,7 +105,7 @@ def test_not_now_hides_at_once_and_is_told_when_it_can_no_longer_be_undone() -> 
     kiosk.tap_not_now(1)
     held = [post for post in kiosk.state.posts if post.body.get("reaction") == "dismissed"]
     assert [post.not_before_s for post in held] == [kiosk.now_s + UNDO_S]
-    kiosk.take(inputs.Ticked(), after_s=UNDO_S)
+    kiosk.take(inputs.Ticked(MORNING), after_s=UNDO_S)
     assert kiosk.shown() == ["101", "105", "103", "104"]
     assert taps(kiosk, "dismissed") == ["102"]
 
@@ -113,7 +113,7 @@ def test_not_now_hides_at_once_and_is_told_when_it_can_no_longer_be_undone() -> 
 def test_a_dismissed_item_stays_away_for_the_rest_of_the_basket() -> None:
     kiosk = Kiosk.new().advised(1, "101", "102")
     kiosk.tap_not_now(0)
-    kiosk.take(inputs.Ticked(), after_s=UNDO_S)
+    kiosk.take(inputs.Ticked(MORNING), after_s=UNDO_S)
     kiosk.take(inputs.BasketSeen(basket(2, 4)), inputs.DecisionSeen(2, decision("101", "103")))
     assert "101" not in kiosk.shown()
     kiosk.take(inputs.BasketSeen(basket(3, 1, basket_id="b-2")), inputs.DecisionSeen(3, decision("101")))
@@ -152,7 +152,7 @@ def test_after_five_seconds_there_is_nothing_to_undo() -> None:
     kiosk = Kiosk.new().advised()
     kiosk.answered(kiosk.tap_add(0), "done").take(inputs.UndoTapped(), after_s=UNDO_S)
     assert all(request["kind"] == "add_item" for request in requests(kiosk))
-    assert kiosk.take(inputs.Ticked()).state.undo is None
+    assert kiosk.take(inputs.Ticked(MORNING)).state.undo is None
 
 
 def test_taps_while_the_agent_is_down_are_kept_with_their_ids_and_sent_in_order() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.event_types import Stream
+from sim.demo.advice import AdviceFigures
 from sim.demo.summary import (
     CaptureKind,
     DayCloseAnswer,
@@ -100,6 +101,19 @@ SUMMARY: Final = Summary(
         Stream.SENSOR: StreamResult(713, 713, 0, 0, 0),
     },
     day_close=DayCloseAnswer.AGREED,
+    advice=AdviceFigures(
+        kiosks=2,
+        decisions=121,
+        accepted=14,
+        dismissed=5,
+        refused=2,
+        decision_ms_p95=4.25,
+        tap_to_paint_ms_p95=61.0,
+        scan_to_suggestions_ms_p95=212.0,
+        accept_to_till_ms_p95=180.5,
+        cloud_to_kiosk_ms_p95=None,
+    ),
+    kiosk_absence="",
     invariants={"nothing_missing": True, "nothing_counted_twice": True},
 )
 

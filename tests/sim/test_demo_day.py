@@ -4,27 +4,39 @@ import json
 import subprocess
 import sys
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from sqlite3 import connect
 
 import pytest
 
+from sim.demo import kiosks
+from sim.demo.album import PICTURES
 from sim.demo.command import DemoOptions, run_demo
 from sim.store.source import SourceOptions
 from tests.sim.small_day import write_small_day
 
 DURATION_S = 12.0
+KIOSK_CHECKS = {"no tap at a kiosk was lost", "late suggestions were never shown"}
+needs_kivy = pytest.mark.skipif(find_spec("kivy") is None, reason="the kiosk extra is not installed")
 NAMED_BY_THE_ISSUE = {
     "data_source", "events_accepted", "events_delivered", "missing", "duplicates", "conflicts", "outage_s",
     "append_ms_p99", "event_to_cloud_ms_p50", "wall_s", "invariants",
 }  # fmt: skip
 
 
-def options(out: Path, source: SourceOptions, *, broker: str = "iotcore", kill_agent: bool = False) -> DemoOptions:
+def options(
+    out: Path,
+    source: SourceOptions,
+    *,
+    broker: str = "iotcore",
+    kill_agent: bool = False,
+    duration_s: float = DURATION_S,
+) -> DemoOptions:
     return DemoOptions(
         source=source,
         seed=1,
-        duration_s=DURATION_S,
+        duration_s=duration_s,
         speed=None,
         out=out,
         broker=broker,
@@ -55,6 +67,37 @@ def test_a_csv_file_is_played_and_the_command_prints_one_object(tmp_path: Path) 
     assert counted(out / "cloud/ledger.sqlite", "events") == summary["events_accepted"]
 
 
+@needs_kivy
+async def test_staff_tap_at_two_kiosks_on_a_day_that_follows_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "report"
+    assert await run_demo(options(out, SourceOptions(dataset_folder=None, baskets=150), duration_s=20.0))
+    told = capsys.readouterr()
+    summary = json.loads(told.out)
+    assert "learns from 7 generated days" in told.err
+    assert (summary["kiosks"], summary["kiosk_absence"]) == (2, "")
+    assert summary["decisions"] >= 5
+    assert summary["decision_ms_p95"] > 0 < summary["scan_to_suggestions_ms_p95"]
+    assert summary["invariants"].keys() >= KIOSK_CHECKS
+    assert any((out / name).read_bytes().startswith(b"\x89PNG") for name in PICTURES if (out / name).exists())
+    assert not (out / "data" / "history.csv").exists()
+
+
+async def test_without_sales_data_and_without_kivy_a_seeded_day_is_played_without_kiosks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kiosks, "find_spec", lambda _: None)
+    assert await run_demo(options(tmp_path / "report", SourceOptions(dataset_folder=None, baskets=20)))
+    told = capsys.readouterr()
+    summary = json.loads(told.out)
+    assert "The tills have no kiosks" in told.err
+    assert "generator" in summary["data_source"]
+    assert summary["missing"] == summary["duplicates"] == summary["conflicts"] == 0
+    assert (summary["kiosks"], summary["decisions"], summary["tap_to_paint_ms_p95"]) == (0, 0, None)
+    assert not summary["invariants"].keys() & KIOSK_CHECKS
+
+
 @pytest.mark.parametrize("broker", ["iotcore", "mosquitto"])
 async def test_an_agent_killed_in_mid_sale_loses_and_doubles_nothing(
     tmp_path: Path, broker: str, capsys: pytest.CaptureFixture[str]
@@ -64,14 +107,6 @@ async def test_an_agent_killed_in_mid_sale_loses_and_doubles_nothing(
     summary = json.loads(capsys.readouterr().out)
     assert (summary["missing"], summary["duplicates"], summary["conflicts"]) == (0, 0, 0)
     assert summary["events_accepted"] > 300
-
-
-async def test_without_sales_data_a_seeded_day_is_played(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = SourceOptions(dataset_folder=None, baskets=20)
-    assert await run_demo(options(tmp_path / "report", source))
-    summary = json.loads(capsys.readouterr().out)
-    assert "generator" in summary["data_source"]
-    assert summary["missing"] == summary["duplicates"] == summary["conflicts"] == 0
 
 
 def counted(file: Path, table: str) -> int:

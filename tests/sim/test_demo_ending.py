@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from sim.demo.advice import AdviceFigures
 from sim.demo.ending import ending, verdict
 from sim.demo.summary import DayCloseAnswer, Summary
 from tests.sim.demo_samples import SUMMARY, failed
@@ -69,3 +70,18 @@ def test_a_demo_without_a_cut_says_so() -> None:
 def test_a_demo_without_a_sale_names_no_money() -> None:
     lines = page(replace(SUMMARY, baskets=0, sales_total={})).splitlines()
     assert any(line.split() == ["sales", "0", "baskets"] for line in lines)
+
+
+def test_each_time_of_the_kiosks_stands_beside_its_target() -> None:
+    text = page(SUMMARY, 120)
+    assert "2; 121 decisions, 14 accepted, 5 dismissed, 2 refused by the till" in text
+    assert "p95 61.0 ms (target 100 ms)" in text
+    assert "100 ms): over" not in text
+    assert "p95 212.0 ms (target 200 ms): over the target" in text
+    assert "p95 not measured (target 2,000 ms)" in text
+
+
+def test_a_demo_without_kiosks_says_why() -> None:
+    text = page(replace(SUMMARY, advice=AdviceFigures(kiosks=0), kiosk_absence="Kivy is not installed."))
+    assert "Kivy is not installed." in text
+    assert "target" not in text

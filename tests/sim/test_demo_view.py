@@ -18,7 +18,7 @@ from agent.event_types import Stream
 from sim.demo.day_so_far import DaySoFar
 from sim.demo.progress_lines import ProgressLines
 from sim.demo.screen import Screen
-from sim.demo.summary import CaptureKind, LinkState, Phase, Sample, StreamCount, TillState
+from sim.demo.summary import CaptureKind, KioskView, LinkState, Phase, Sample, StreamCount, TillState
 from sim.demo.view import LiveView, open_view, terminal_console
 from tests.sim.demo_samples import DAY, SUMMARY, samples
 
@@ -47,6 +47,18 @@ def test_a_frame_fills_the_terminal_and_never_more(size: tuple[int, int]) -> Non
     lines = frame(until(15.0), size)
     assert len(lines) == size[1]
     assert all(cell_len(line) <= size[0] for line in lines)
+
+
+@pytest.mark.parametrize("size", [(110, 34), (120, 36), (200, 60)])
+def test_a_tall_frame_shows_what_the_kiosks_do(size: tuple[int, int]) -> None:
+    seen = until(15.0)
+    tills = (*seen[-1].tills[:-1], replace(seen[-1].tills[-1], kiosk=True))
+    kiosks = KioskView(2, 96, 11, 2, 143.2, 61.5, 120.0)
+    lines = frame([*seen[:-1], replace(seen[-1], kiosks=kiosks, tills=tills)], size)
+    assert len(lines) == size[1]
+    text = "\n".join(lines)
+    for words in ("till-12 ▣", "2 kiosks", "11 · 2 in 96 decisions", "143 ms", "62 ms", "total"):
+        assert words in text
 
 
 @pytest.mark.parametrize("size", SIZES)

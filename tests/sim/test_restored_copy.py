@@ -9,6 +9,7 @@ from sqlite3 import connect
 
 from sim.broker import BrokerKind
 from sim.cloud.reconcile import reconcile
+from sim.demo.kiosks import Kiosks
 from sim.demo.sender import Sender
 from sim.demo.world import World
 from sim.store.source import SourceOptions, open_source
@@ -66,7 +67,7 @@ KEPT_ASIDE = "SELECT source, id FROM conflicts"
 @asynccontextmanager
 async def store(tmp_path: Path) -> AsyncIterator[RestoredStore]:
     source = open_source(SourceOptions(data_file=write_small_day(tmp_path / "sales.csv", baskets=1)))
-    async with World(tmp_path / "out", source, speed=1.0, broker_kind=KIND) as world:
+    async with World(tmp_path / "out", source, Kiosks((), windows=False), speed=1.0, broker_kind=KIND) as world:
         yield RestoredStore(world, tmp_path / "backup")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from agent.card_guard import gs1_check_digit_ok
 from sim.store import DatasetAbsent, SalesSource, SourceRefused
-from sim.store.complete_journey import Choice, find_dataset, load
+from sim.store.complete_journey import Choice, find_dataset, load, past_lines
 from tests.sim.store.shop import floats_in
 
 FOLDER = find_dataset()
@@ -164,3 +164,13 @@ def test_a_second_run_needs_neither_pyarrow_nor_pandas(cache_folder: Path, defau
     count = str(len(default_day.baskets()))
     ended = run([sys.executable, "-c", program, str(cache_folder), count], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+@needs_dataset
+def test_past_lines_are_the_days_as_they_were_and_nothing_of_the_days_played() -> None:
+    assert FOLDER is not None
+    choice = Choice(367, date(2017, 12, 11), date(2017, 12, 17))
+    lines = list(past_lines(FOLDER, choice))
+    days = {datetime.fromisoformat(at).date() for at, *_ in lines}
+    assert {date(2017, 12, 11), date(2017, 12, 17)} <= days <= {date(2017, 12, day) for day in range(11, 19)}
+    assert {basket for _, basket, *_ in lines} == {basket.id for basket in load(FOLDER, choice).baskets()}
