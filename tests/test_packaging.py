@@ -7,6 +7,7 @@ import sys
 import tarfile
 import tomllib
 from configparser import ConfigParser
+from importlib.machinery import EXTENSION_SUFFIXES
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +19,8 @@ from packaging.utils import canonicalize_name
 
 from tests.sources import PACKAGES, ROOT, paths_of
 
-NOT_SHIPPED: Final = frozenset({".c", ".h", ".pyx"})
-"""Sources of compiled code: in the source archive, not in a wheel."""
+COMPILED: Final = ".pyx"
+"""In the source archive; a wheel has what was made of it."""
 
 PROJECT_FILES: Final = ("LICENSE", "NOTICE", "README.md", "pyproject.toml", "setup.py", "MANIFEST.in")
 LOCK: Final = ROOT / "packaging" / "requirements.lock"
@@ -71,7 +72,9 @@ def test_the_wheel_holds_exactly_the_four_packages(wheel: Path) -> None:
 
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
-    ours = {path.relative_to(ROOT).as_posix() for path in paths_of(PACKAGES) if path.suffix not in NOT_SHIPPED}
+    sources = [path.relative_to(ROOT) for path in paths_of(PACKAGES)]
+    ours = {path.as_posix() for path in sources if path.suffix != COMPILED}
+    ours |= {path.with_suffix(EXTENSION_SUFFIXES[0]).as_posix() for path in sources if path.suffix == COMPILED}
     assert {name for name in names_in(wheel) if name.split("/")[0] in PACKAGES} == ours
     assert {f"{package}/py.typed" for package in PACKAGES} <= ours
 

@@ -35,6 +35,11 @@ def packages() -> Iterator[Package]:
 
 PACKAGES: Final = tuple(packages())
 
+COPIED: Final = (
+    *("pyproject.toml", "setup.py", "tests/fleet/peer/package-lock.json"),
+    *("firmware_bridge/_port.pyx", "firmware_bridge/_port.pxd"),
+)
+
 
 class Machine:
     """A folder with the project's set-up files, and a PATH that holds stand-ins for the machine's programs."""
@@ -46,7 +51,9 @@ class Machine:
         for made in (self.clone, self.programs, self.headers):
             made.mkdir()
         shutil.copytree(ROOT / "packaging", self.clone / "packaging")
-        for name in ("pyproject.toml", "setup.py"):
+        (self.clone / "firmware_bridge").mkdir()
+        (self.clone / "tests/fleet/peer/node_modules").mkdir(parents=True)
+        for name in COPIED:
             shutil.copyfile(ROOT / name, self.clone / name)
         for name in TOOLS:
             (self.programs / name).symlink_to(shutil.which(name) or name)
@@ -257,3 +264,31 @@ def test_the_set_up_does_without_the_sales_data(machine: Machine) -> None:
     code, said = machine.set_up()
     assert code == 0
     assert "the demo will use the seeded generator instead" in said
+
+
+def test_the_tests_fleet_control_is_installed_once(machine: Machine) -> None:
+    machine.has_venv()
+    calls = machine.clone / "npm-calls"
+    machine.has("npm", f'echo "$*" >>"{calls}"')
+    for _ in range(2):
+        assert machine.set_up("test")[0] == 0
+    assert [line.split()[0] for line in calls.read_text(encoding="utf-8").splitlines()] == ["ci"]
+
+
+def test_a_registry_out_of_reach_stops_the_tests_and_says_which_packages(machine: Machine) -> None:
+    machine.has_venv()
+    machine.has("npm", "exit 1")
+    code, said = machine.set_up("test")
+    assert code == 1
+    assert said.endswith("npm could not install tests/fleet/peer/package-lock.json: is its registry reached?\n")
+    assert machine.set_up()[0] == 0
+
+
+def test_a_changed_source_of_the_bridge_is_compiled_anew(machine: Machine) -> None:
+    calls = machine.has_venv()
+    machine.set_up()
+    before = calls.read_text(encoding="utf-8")
+    with (machine.clone / "firmware_bridge/_port.pyx").open("a", encoding="utf-8") as source:
+        source.write("# changed")
+    machine.set_up()
+    assert "--no-build-isolation -e ." in calls.read_text(encoding="utf-8").removeprefix(before)

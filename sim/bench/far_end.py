@@ -26,7 +26,7 @@ RESULT: Final = struct.Struct("<BIHBBB")
 HEARTBEAT: Final = b"\x79\x03\xe0" + struct.pack("<HHHB", 1, 0, 1, 0)
 STOP: Final = b"\x7b\x03\xe1"
 HEARTBEAT_US: Final = 50_000
-ANSWER_US_MAX: Final = 400_000
+ANSWER_US_MAX: Final = 5_000_000
 GAP_US: Final = (2_000, 6_000)
 WARM_UP: Final = 20
 """First answers that do not count: the other side has just begun."""
@@ -46,6 +46,7 @@ class FarEnd:
         self._received = 0
         self._beat_us = 0
         self.is_open = False
+        self.openings = 0
         self.acknowledged = -1
 
     def send(self, content: bytes) -> None:
@@ -71,6 +72,7 @@ class FarEnd:
             self.send(XID_ANSWER + _identity())
         elif frame[:2] == SABME:
             self._received = 0
+            self.openings += 1
             self.send(UA)
         elif frame[:3] == STOP:
             self.send(b"\x79\x03\xe2" + frame[3:5] + b"\x01\x00")
@@ -103,17 +105,20 @@ def _acks(far_end: FarEnd, count: int) -> None:
     """The time from each I frame to its RR, in microseconds, as one list."""
     random = Random(1)  # noqa: S311 - the same gaps in every run
     found: list[int] = []
-    number = 0
+    number, opening = 0, far_end.openings
     while len(found) < count + WARM_UP:
         content = bytes((BRIDGE_SUPERVISORY, number << 1, 0)) + RESULT.pack(0x80, 1, 1, 1, 0, 0)
         number = (number + 1) % NUMBERS
         sent_us = now_us()
         far_end.send(content)
-        while far_end.acknowledged != number and now_us() < sent_us + ANSWER_US_MAX:
+        while far_end.acknowledged != number and far_end.openings == opening:
             far_end.take(sent_us + ANSWER_US_MAX)
-        if far_end.acknowledged != number:
-            raise SystemExit(f"no RR within {ANSWER_US_MAX / 1000:.0f} ms: is nobody at the line?")
-        found.append(now_us() - sent_us)
+            if now_us() > sent_us + ANSWER_US_MAX:
+                raise SystemExit(f"no RR within {ANSWER_US_MAX / 1e6:.0f} s: is nobody at the line?")
+        if far_end.openings == opening:
+            found.append(now_us() - sent_us)
+        else:  # the machine held one of us up for so long that the bridge began anew: counts start at zero
+            number, opening = 0, far_end.openings
         gap_ends_us = now_us() + random.randint(*GAP_US)
         while now_us() < gap_ends_us:
             far_end.take(gap_ends_us)

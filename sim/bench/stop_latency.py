@@ -126,7 +126,8 @@ class _Stops:
             except CommandRefused as refused:
                 if refused.refusal is Refusal.QUEUE_FULL:
                     return
-                raise BenchFailed(f"the queue cannot be filled: {refused}") from refused
+                self._is_up = False  # the machine held one side up for so long that the link was lost
+                self._until(lambda: self._is_up)
 
     def _until(self, condition: Callable[[], bool]) -> None:
         deadline_s = self._clock.monotonic_s() + OPENING_S_MAX
