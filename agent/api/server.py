@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
@@ -98,8 +98,7 @@ class LocalApi:
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
-        shelf, news = Shelf(offers, clock), ShelfNews()
-        packs.on_applied = news.ring
+        shelf, news = Shelf(offers, clock), ShelfNews(packs)
         self._products = ProductRoutes(catalogue, shelf, news)
         self._door = Door(producers, folder.socket, lan_names(settings.api))
         report = StatusReport(
@@ -121,8 +120,7 @@ class LocalApi:
             *self._products.routes(),
             *OfferRoutes(offers, packs, clock).routes(),
             *DecisionRoutes(adviser, shelf, log, decoder).routes(),
-            *AgvRoutes(fleet).routes(),
-            *self._own_routes(report, receipts),
+            *self._own_routes(report, receipts, fleet),
         ]
 
     @property
@@ -191,8 +189,12 @@ class LocalApi:
 
         return serve
 
-    def _own_routes(self, report: StatusReport, receipts: Callable[[], Receipts | None]) -> list[Route]:
-        return [*StatusRoutes(report, receipts, self._unready, self._metrics).routes(), self._openapi_route()]
+    def _own_routes(
+        self, report: StatusReport, receipts: Callable[[], Receipts | None], fleet: Fleet
+    ) -> Iterator[Route]:
+        yield from AgvRoutes(fleet).routes()
+        yield from StatusRoutes(report, receipts, self._unready, self._metrics).routes()
+        yield self._openapi_route()
 
     def _openapi_route(self) -> Route:
         return Route(

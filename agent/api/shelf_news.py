@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import Callable
 
+from agent.packs import Packs
+
 __all__ = ["ShelfNews"]
 
 
 class ShelfNews:
     """`revision` grows with every ring within one run of the agent."""
 
-    def __init__(self) -> None:
+    def __init__(self, packs: Packs) -> None:
+        """Rings after each pack that is applied."""
         self.revision = 0
         self._watchers: dict[Callable[[], None], asyncio.AbstractEventLoop] = {}
+        packs.on_applied = self.ring
 
     def ring(self) -> None:
         """Something on the shelf changed."""

@@ -14,7 +14,7 @@ from agent.errors import EnvironmentFault, Problem, SettingsRefused
 
 COMMANDS = (
     *("run", "demo", "status", "reconcile", "config", "producer", "catalogue", "kiosk", "agv", "bridge"),
-    *("learn", "evaluate"),
+    *("learn", "evaluate", "bench"),
 )
 
 

@@ -93,6 +93,7 @@ class Floor:
             closing.push_async_callback(floor.leave)
             await floor.until(lambda: "ONLINE" in master.words)
             await floor.release()
+            await floor.until(lambda: floor.status.position is not None)  # before, no order can be judged
             yield floor
 
     # --- the vehicle --------------------------------------------------------------------------------------

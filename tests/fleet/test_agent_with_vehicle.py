@@ -58,7 +58,7 @@ class Shop:
             async with self.agent.session() as session:
                 await session.post("http://agent/v1/agvs/agv-1/release", json={"by": "ann"})
             found = await self.vehicle()
-            return found["line"]["state"] == "up" and not found["stopped"]
+            return found["line"]["state"] == "up" and not found["stopped"] and found["position"] is not None
 
         await until(released)
 
