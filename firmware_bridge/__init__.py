@@ -40,6 +40,8 @@ from firmware_bridge.events import (
     StopReason,
 )
 from firmware_bridge.serial_bridge import BAUD, SerialBridge
+from firmware_bridge.socket_bridge import SocketBridge
+from firmware_bridge.socket_server import SerialPort, SocketUnusable, serve_until_stopped
 from firmware_bridge.statistics import Statistics
 
 __all__ = [
@@ -81,6 +83,9 @@ __all__ = [
     "Result",
     "Resume",
     "SerialBridge",
+    "SerialPort",
+    "SocketBridge",
+    "SocketUnusable",
     "Statistics",
     "Status",
     "StatusFlags",
@@ -88,4 +93,5 @@ __all__ = [
     "StopReason",
     "WrongVersion",
     "now_us",
+    "serve_until_stopped",
 ]

@@ -8,6 +8,7 @@ from firmware_bridge.errors import BridgeError, NoAnswer
 from firmware_bridge.monitor import Monitor
 from firmware_bridge.ping import identify, ping
 from firmware_bridge.serial_bridge import BAUD
+from firmware_bridge.serve import add_serve, serve
 from firmware_bridge.tty import Tty
 
 __all__ = ["main"]
@@ -20,6 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one tool: 0 when it worked, 1 with a sentence on stderr when not, 130 after Ctrl-C."""
     chosen = _parser().parse_args(arguments)
     try:
+        if chosen.tool == "serve":
+            serve(chosen)
+            return 0
         with Tty(chosen.port, chosen.baud) as tty:
             if chosen.tool == "ping":
                 _ping(tty, chosen)
@@ -45,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     for tool in (watching, pinging):
         tool.add_argument("port", metavar="PORT", help="best one of /dev/serial/by-id")
         tool.add_argument("--baud", type=int, default=BAUD, help=f"baud ({BAUD})")
+    add_serve(tools.add_parser("serve", help="serve the line in a process of its own, for an agent beside it"))
     return parser
 
 

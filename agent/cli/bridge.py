@@ -22,15 +22,15 @@ def bridge(config_file: Path | None, data: Path | None) -> None:
 
     A vehicle's line is open while the agent has it. Start the bridge before or after the agent, in any order.
     """
-    from firmware_bridge import socket_server  # noqa: PLC0415 - other commands need no compiled code
+    from firmware_bridge import SerialPort, SocketUnusable, serve_until_stopped  # noqa: PLC0415 - only here
 
     vehicles = load(config_file).settings.vehicles
     if not vehicles:
         raise BridgeFailed("no vehicles here: add a [[vehicles]] section to the settings (storeforward config example)")
     folder = data_folder(data)
     folder.create()
-    ports = {vehicle.id: socket_server.SerialPort(vehicle.port, vehicle.baud) for vehicle in vehicles}
+    ports = {vehicle.id: SerialPort(vehicle.port, vehicle.baud) for vehicle in vehicles}
     try:
-        socket_server.serve_until_stopped(folder.socket.with_name("bridge.sock"), ports, click.echo)
-    except socket_server.SocketUnusable as error:
+        serve_until_stopped(folder.socket.with_name("bridge.sock"), ports, click.echo)
+    except SocketUnusable as error:
         raise BridgeFailed(str(error)) from error

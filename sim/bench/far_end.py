@@ -72,6 +72,8 @@ class FarEnd:
             self.send(XID_ANSWER + _identity())
         elif frame[:2] == SABME:
             self._received = 0
+            self.is_open = False
+            self.acknowledged = -1
             self.openings += 1
             self.send(UA)
         elif frame[:3] == STOP:
@@ -118,11 +120,17 @@ def _acks(far_end: FarEnd, count: int) -> None:
         if far_end.openings == opening:
             found.append(now_us() - sent_us)
         else:  # the machine held one of us up for so long that the bridge began anew: counts start at zero
+            _await_opening(far_end)
             number, opening = 0, far_end.openings
         gap_ends_us = now_us() + random.randint(*GAP_US)
         while now_us() < gap_ends_us:
             far_end.take(gap_ends_us)
     _say(found[WARM_UP:])
+
+
+def _await_opening(far_end: FarEnd) -> None:
+    while not far_end.is_open:
+        far_end.take(now_us() + HEARTBEAT_US)
 
 
 def _stops(far_end: FarEnd) -> None:
@@ -145,8 +153,7 @@ def main(what: str, count: int, *, opened: bool) -> None:
     far_end = FarEnd()
     _say(far_end.path)
     far_end.is_open = opened
-    while not far_end.is_open:
-        far_end.take(now_us() + HEARTBEAT_US)
+    _await_opening(far_end)
     if what == "acks":
         _acks(far_end, count)
     else:
