@@ -135,7 +135,13 @@ class Agent:
         for settings in self._settings.vehicles:
             try:
                 vehicle = Vehicle(
-                    settings, self._settings.link, log, decoder, clock=self._clock, random=system_random()
+                    settings,
+                    self._settings.link,
+                    log,
+                    decoder,
+                    clock=self._clock,
+                    random=system_random(),
+                    bridge_socket=self._folder.bridge_socket,
                 )
             except LogUnreadable as unreadable:
                 failed.append(f"{settings.id} is not served, as its mission cannot be read: {unreadable}")

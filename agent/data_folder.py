@@ -17,6 +17,7 @@ __all__ = ["DataFolder", "DataFolderUnusable", "default_data_folder"]
 
 PACKAGED_FOLDER: Final = Path("/var/lib/storeforward")
 SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of unix(7) without its final NUL
+BRIDGE_SOCKET: Final = "bridge.sock"
 # Not tempfile.gettempdir(): the agent and every command must come to the same path whatever TMPDIR says.
 SHORT_SOCKETS: Final = Path("/tmp")  # noqa: S108 - create() makes a private folder in it and checks its owner
 
@@ -70,10 +71,15 @@ class DataFolder:
         """
         folder = self.path.resolve()
         path = folder / "run" / "agent.sock"
-        if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
+        if len(os.fsencode(path.with_name(BRIDGE_SOCKET))) <= SOCKET_PATH_BYTES_MAX:
             return path
         digest = sha256(os.fsencode(folder)).hexdigest()[:24]
         return SHORT_SOCKETS / f"storeforward-{digest}" / "agent.sock"
+
+    @property
+    def bridge_socket(self) -> Path:
+        """Where the bridge's own process serves the vehicles, beside the API's socket."""
+        return self.socket.with_name(BRIDGE_SOCKET)
 
     def create(self) -> None:
         """Make all folders that are missing, for the agent.

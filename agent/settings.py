@@ -245,6 +245,9 @@ class VehicleSettings(Section):
     baud: Literal[9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 1_000_000] = Field(
         115_200, description="speed of the serial line"
     )
+    bridge: Literal["agent", "process"] = Field(
+        "agent", description="who serves that line: the agent itself, or `storeforward bridge` beside it"
+    )
     vda5050: Literal["2.0.0", "2.1.0"] = Field("2.0.0", description="VDA 5050 version that fleet control speaks")
     interface: Annotated[str, Field(pattern=r"^[^/+#$\x00-\x1f]{1,64}$")] = Field(
         "uagv",

@@ -18,19 +18,19 @@ class BridgeFailed(EnvironmentFault):
 @config_option
 @data_option
 def bridge(config_file: Path | None, data: Path | None) -> None:
-    """Serve the serial lines of all vehicles of the settings, at bridge.sock beside the agent's socket, until Ctrl-C.
+    """Serve the serial lines of the vehicles whose settings say bridge = "process", until Ctrl-C.
 
     A vehicle's line is open while the agent has it. Start the bridge before or after the agent, in any order.
     """
     from firmware_bridge import SerialPort, SocketUnusable, serve_until_stopped  # noqa: PLC0415 - only here
 
-    vehicles = load(config_file).settings.vehicles
+    vehicles = [vehicle for vehicle in load(config_file).settings.vehicles if vehicle.bridge == "process"]
     if not vehicles:
-        raise BridgeFailed("no vehicles here: add a [[vehicles]] section to the settings (storeforward config example)")
+        raise BridgeFailed('no vehicles for it here: a [[vehicles]] section with bridge = "process" names one')
     folder = data_folder(data)
     folder.create()
     ports = {vehicle.id: SerialPort(vehicle.port, vehicle.baud) for vehicle in vehicles}
     try:
-        serve_until_stopped(folder.socket.with_name("bridge.sock"), ports, click.echo)
+        serve_until_stopped(folder.bridge_socket, ports, click.echo)
     except SocketUnusable as error:
         raise BridgeFailed(str(error)) from error

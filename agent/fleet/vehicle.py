@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -29,7 +30,7 @@ from agent.log import EventLog
 from agent.log_lines import log_event
 from agent.settings import LinkSettings, VehicleSettings
 
-__all__ = ["OpenBridge", "Vehicle", "serial_bridge"]
+__all__ = ["Vehicle"]
 
 MESSAGES_MAX: Final = 50
 """Messages of fleet control that wait for the loop; more are dropped, as QoS 0 allows, and counted."""
@@ -39,13 +40,13 @@ WAITING_MAX: Final = 200
 STATE_INTERVAL_S_MIN: Final = 0.05
 """Between two states: what happens together is told together."""
 
-OpenBridge = Callable[[VehicleSettings], bridge.Bridge]
-
 _log = logging.getLogger(__name__)
 
 
-def serial_bridge(settings: VehicleSettings) -> bridge.Bridge:
-    """The bridge in this process."""
+def _open_bridge(settings: VehicleSettings, socket: Path) -> bridge.Bridge:
+    """The line as the settings want it: served here, or by the bridge's own process at `socket`."""
+    if settings.bridge == "process":
+        return bridge.SocketBridge(socket, vehicle=settings.id)
     return bridge.SerialBridge(settings.port, baud=settings.baud)
 
 
@@ -61,7 +62,7 @@ class Vehicle:
         *,
         clock: Clock,
         random: Random,
-        open_bridge: OpenBridge = serial_bridge,
+        bridge_socket: Path,
     ) -> None:
         """Restores the mission and opens the serial line.
 
@@ -89,7 +90,7 @@ class Vehicle:
         self._connection = VehicleConnection(
             self._counters, link, clock=clock, random=random, greet=self._greet, heard=self._heard
         )
-        self._bridge = open_bridge(settings)
+        self._bridge = _open_bridge(settings, bridge_socket)
         self._line = VehicleLine(settings, self._bridge, self._desk, clock)
         self._loop = MissionLoop(settings.id, self._wake, self._bridge.feed, self._round, clock)
 

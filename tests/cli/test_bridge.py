@@ -19,7 +19,7 @@ from firmware_bridge.socket_bridge import SocketBridge
 from sim.vehicle import Vehicle
 from tests.firmware_bridge.bridge_shells import Core
 
-VEHICLE = '[[vehicles]]\nid = "agv-7"\nmanufacturer = "acme"\nserial_number = "0042"\nport = "{port}"\n'
+VEHICLE = '[[vehicles]]\nid = "agv-7"\nmanufacturer = "acme"\nserial_number = "0042"\nport = "{port}"\nbridge = "process"\n'
 
 
 def settings(tmp_path: Path) -> Path:
@@ -58,7 +58,7 @@ def test_the_vehicles_of_the_settings_are_served_until_a_signal(
 def test_without_vehicles_it_says_what_to_do(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["bridge", "--data", str(tmp_path)])
     assert result.exit_code == 1
-    assert "add a [[vehicles]] section" in result.stderr
+    assert 'a [[vehicles]] section with bridge = "process" names one' in result.stderr
 
 
 def test_a_second_one_is_told_of_the_first(tmp_path: Path) -> None:

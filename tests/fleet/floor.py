@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from agent.clock import IdFactory, SystemClock
 from agent.event_types import Stream
@@ -31,11 +31,12 @@ from tests import waiting
 from tests.fleet.master import Master
 from tests.fleet.peer.orders import action, node, order
 
-__all__ = ["IDENTITY", "VEHICLE_ID", "Floor", "fetch", "settings_of"]
+__all__ = ["BRIDGE_SOCKET", "IDENTITY", "VEHICLE_ID", "Floor", "fetch", "settings_of"]
 
 Json = Any  # Any: JSON
 
 VEHICLE_ID: Final = "agv-1"
+BRIDGE_SOCKET: Final = "bridge.sock"
 IDENTITY: Final = VehicleIdentity("acme", "0042", ProtocolVersion.V2_1_0)
 OPTIONS: Final = VehicleOptions(serial="0042", speed_mm_s=1600, pick_ms=300)
 
@@ -47,7 +48,7 @@ def fetch(order_id: str = "fetch", *, way_m: float = 1.0, from_m: float = 0.0) -
     return order(order_id, 0, node("start", 0, from_m), shelf, node("till", 4, from_m + 2 * way_m, drop))
 
 
-def settings_of(firmware: Firmware) -> VehicleSettings:
+def settings_of(firmware: Firmware, bridge: Literal["agent", "process"] = "agent") -> VehicleSettings:
     """The vehicle's settings."""
     return VehicleSettings(
         id=VEHICLE_ID,
@@ -55,6 +56,7 @@ def settings_of(firmware: Firmware) -> VehicleSettings:
         serial_number=IDENTITY.serial_number,
         vda5050="2.1.0",
         port=str(firmware.line),
+        bridge=bridge,
         speed_m_s_max=1.6,
     )
 
@@ -70,13 +72,19 @@ class Floor:
     vehicle: Vehicle
     running: asyncio.Task[None]
     master: Master
+    make: Callable[[], Vehicle]
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, folder: Path, options: VehicleOptions = OPTIONS, *, log_settings: LogSettings | None = None
+        cls,
+        folder: Path,
+        options: VehicleOptions = OPTIONS,
+        *,
+        log_settings: LogSettings | None = None,
+        bridge: Literal["agent", "process"] = "agent",
     ) -> AsyncIterator[Self]:
-        """The vehicle stands at (0, 0), released, and fleet control knows of it."""
+        """The vehicle stands at (0, 0), released, and fleet control knows of it. A bridge process is the caller's."""
         clock = SystemClock()
         new_id = IdFactory(clock.wall, Random())
         async with AsyncExitStack() as closing:
@@ -88,8 +96,20 @@ class Floor:
             closing.push_async_callback(log.close)
             decoder = EventDecoder(Origin(DeviceName("store-1", "box-1")), wall=clock.wall, new_id=new_id)
             master = await closing.enter_async_context(Master.listening(broker.port, IDENTITY))
-            vehicle = _vehicle(firmware, broker, log, decoder)
-            floor = cls(broker, firmware, log, decoder, vehicle, asyncio.create_task(vehicle.run()), master)
+
+            def make() -> Vehicle:
+                return Vehicle(
+                    settings_of(firmware, bridge),
+                    LinkSettings(port=broker.port),
+                    log,
+                    decoder,
+                    clock=clock,
+                    random=Random(),
+                    bridge_socket=folder / BRIDGE_SOCKET,
+                )
+
+            vehicle = make()
+            floor = cls(broker, firmware, log, decoder, vehicle, asyncio.create_task(vehicle.run()), master, make)
             closing.push_async_callback(floor.leave)
             await floor.until(lambda: "ONLINE" in master.words)
             await floor.release()
@@ -130,7 +150,7 @@ class Floor:
 
     async def begin_again(self) -> None:
         """The agent starts anew on the same log."""
-        self.vehicle = _vehicle(self.firmware, self.broker, self.log, self.decoder)
+        self.vehicle = self.make()
         self.running = asyncio.create_task(self.vehicle.run())
 
     # --- people -------------------------------------------------------------------------------------------
@@ -178,14 +198,3 @@ class Floor:
             for event in self.events()
             if event["type"].endswith(type_name)
         ]
-
-
-def _vehicle(firmware: Firmware, broker: Broker, log: EventLog, decoder: EventDecoder) -> Vehicle:
-    return Vehicle(
-        settings_of(firmware),
-        LinkSettings(port=broker.port),
-        log,
-        decoder,
-        clock=SystemClock(),
-        random=Random(),
-    )

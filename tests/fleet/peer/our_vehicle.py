@@ -50,6 +50,7 @@ async def running_vehicle(
             EventDecoder(Origin(DeviceName("store-1", "box-1")), wall=clock.wall, new_id=new_id),
             clock=clock,
             random=Random(),
+            bridge_socket=folder / "bridge.sock",
         )
         async with _served(vehicle):
             yield vehicle, firmware
