@@ -33,6 +33,7 @@ class FakeVehicle:
     last_command: int = 0
     latch: int = 1
     cause: int = 1
+    stop: int = 0
     open: bool = False
     epoch: int = 0
     unread: bytes = b""
@@ -144,8 +145,8 @@ class FakeVehicle:
         elif information[0] == 0xE1:
             number = int.from_bytes(information[1:3], "little")
             self.stops.append((now_us, number))
-            if self.cause == 0:
-                self.latch, self.cause = self.latch + 1, 2
+            if self.cause == 0 or number != self.stop:
+                self.latch, self.cause, self.stop = self.latch + 1, 2, number
             if self.stops_unanswered:
                 self.stops_unanswered -= 1
                 return

@@ -2,18 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from firmware_bridge._station import Station
 from firmware_bridge.events import Event, Latched
 from firmware_bridge.messages import TABLE_HASH, RawEvent, event_of
 from tests.firmware_bridge.fake_vehicle import FakeVehicle
 
-__all__ = ["OCTET_US", "World"]
+__all__ = ["OCTET_US", "Fault", "LineVehicle", "World"]
 
 OCTET_US = 10 / 115200 * 1e6
 TOKEN_US = 50_000
 Fault = Callable[[bytes], bytes]
+
+
+class LineVehicle(Protocol):
+    """The far end of the line, in a time that others move."""
+
+    def receive(self, octets: bytes, now_us: int) -> None: ...
+
+    def poll(self, now_us: int) -> bytes: ...
+
+    def deadline_us(self) -> float: ...
 
 
 @dataclass
@@ -57,6 +67,7 @@ class World:
     def __init__(self, *, flushes: bool = True, fed: bool = True, fault: Fault = _no_fault, **vehicle: Any) -> None:
         self.station = Station(table=TABLE_HASH)
         self.vehicle = FakeVehicle(**{"table": TABLE_HASH, **vehicle})
+        self.far_end: LineVehicle = self.vehicle
         self.now_us = 1_000_000.0
         self.down, self.up = Direction(), Direction()
         self.events: list[Event] = []
@@ -94,7 +105,7 @@ class World:
             self.station.feed(now)
             self._token_us = self.now_us + TOKEN_US
         if octets := self.down.arrived(self.now_us):
-            self.vehicle.receive(self.fault(octets), now)
+            self.far_end.receive(self.fault(octets), now)
         if octets := self.up.arrived(self.now_us):
             self.station.receive(self.fault(octets), now)
         octets, flush = self.station.poll(now)
@@ -103,7 +114,7 @@ class World:
             if flush and self.flushes:
                 self.down.flush(self.now_us)
             self.down.send(octets, self.now_us)
-        if self.now_us >= self.up.free_us and (octets := self.vehicle.poll(now)):
+        if self.now_us >= self.up.free_us and (octets := self.far_end.poll(now)):
             self.up.send(octets, self.now_us)
         if self.reads_events:
             self.events += [event_of(RawEvent(*raw), "line", 115200) for raw in self.station.events()]
@@ -112,7 +123,7 @@ class World:
     def _next_us(self) -> float:
         return min(
             self.station.deadline_us(),
-            max(self.vehicle.deadline_us(), self.up.free_us),
+            max(self.far_end.deadline_us(), self.up.free_us),
             self.down.next_us(),
             self.up.next_us(),
             self._token_us if self.fed else 1e18,

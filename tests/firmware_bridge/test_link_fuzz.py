@@ -6,49 +6,14 @@ from random import Random
 import pytest
 
 from firmware_bridge import LinkUp, NotSent, Outcome, Result
-from tests.firmware_bridge.line_time import Fault, World
+from tests.firmware_bridge.line_faults import FAULTS
+from tests.firmware_bridge.line_time import World
 
 FOREVER = 1 << 60
 FINAL = {Outcome.DONE, Outcome.FAILED, Outcome.EXPIRED, Outcome.DUPLICATE}
 QUERY = 0x07
 QUERIES_FROM = 1 << 24
-FRAMES = 3000
-
-
-def flips(random: Random, rate: float) -> Fault:
-    def fault(octets: bytes) -> bytes:
-        bits = int.from_bytes(octets, "big")
-        for _ in range(sum(random.random() < rate for _ in range(len(octets) * 8))):
-            bits ^= 1 << random.randrange(len(octets) * 8)
-        return bits.to_bytes(len(octets), "big")
-
-    return fault
-
-
-def losses(random: Random, rate: float) -> Fault:
-    return lambda octets: bytes(octet for octet in octets if random.random() >= rate)
-
-
-def doubles(random: Random, rate: float) -> Fault:
-    return lambda octets: b"".join(bytes((octet,)) * (1 + (random.random() < rate)) for octet in octets)
-
-
-def lost_frames(random: Random, rate: float) -> Fault:
-    return lambda octets: b"" if random.random() < rate else octets
-
-
-def doubled_frames(random: Random, rate: float) -> Fault:
-    return lambda octets: octets * (1 + (random.random() < rate))
-
-
-def bursts(random: Random, rate: float) -> Fault:
-    def fault(octets: bytes) -> bytes:
-        if random.random() >= rate:
-            return octets
-        at = random.randrange(len(octets))
-        return octets[:at] + random.randbytes(random.randint(1, 300)) + octets[at + random.randint(0, 20) :]
-
-    return fault
+FRAMES = 22_500  # of each kind: 2e5 in all
 
 
 class Core:
@@ -100,19 +65,6 @@ class Core:
         elif result.outcome is Outcome.DUPLICATE and result.prior is not Outcome.DONE:
             self.wrong.append(result)
         self.open.discard(number)
-
-
-FAULTS = {
-    "bits 1e-5": (flips, 1e-5),
-    "bits 1e-4": (flips, 1e-4),
-    "bits 1e-3": (flips, 1e-3),
-    "bits 1e-2": (flips, 1e-2),
-    "octets lost": (losses, 3e-3),
-    "octets doubled": (doubles, 3e-3),
-    "frames lost": (lost_frames, 0.1),
-    "frames doubled": (doubled_frames, 0.3),
-    "bursts": (bursts, 0.1),
-}
 
 
 @pytest.mark.parametrize("kind", FAULTS)

@@ -121,6 +121,36 @@ def test_a_release_needs_the_present_latch_number_and_is_told() -> None:
     assert world.told(Latched)[-1].cause is LatchCause.STOP
 
 
+def test_a_release_asked_for_before_a_later_stop_does_not_release_it() -> None:
+    world = World(latch=41).opened()
+    world.station.stop(1, 1, int(world.now_us))
+    world.run_until(lambda: bool(world.told(StopAcknowledged)))
+    assert (world.told(Latched)[-1].latch, world.told(Latched)[-1].cause) == (42, LatchCause.STOP)
+    world.station.release(41, int(world.now_us))
+    world.run_until(lambda: bool(world.told(ReleaseFailed)))
+    world.station.stop(2, 1, int(world.now_us))
+    world.run_until(lambda: len(world.told(StopAcknowledged)) == 2)
+    world.station.release(42, int(world.now_us))
+    world.run_until(lambda: len(world.told(ReleaseFailed)) == 2)
+    assert (world.vehicle.latch, world.vehicle.cause, world.told(Released)) == (43, 2, [])
+    world.station.release(43, int(world.now_us))
+    world.run_until(lambda: bool(world.told(Released)))
+
+
+def test_a_reset_that_crosses_a_stop_is_not_repeated() -> None:
+    world = World().opened()
+    world.vehicle.mute = True
+    world.station.release(1, int(world.now_us))
+    world.run_for(20_000)
+    world.station.stop(1, 1, int(world.now_us))
+    world.run_for(10_000)
+    world.vehicle.mute = False
+    world.run_until(lambda: bool(world.told(StopAcknowledged)))
+    world.run_for(500_000)
+    assert sum(frame[2:3] == b"\xe3" for frame in world.vehicle.frames) == 1
+    assert (world.vehicle.cause, world.told(Released)) == (2, [])
+
+
 def test_a_heartbeat_goes_before_a_release_so_that_a_lease_runs() -> None:
     world = World(fed=False).opened()
     world.station.feed(int(world.now_us))
