@@ -19,7 +19,9 @@ from firmware_bridge.socket_bridge import SocketBridge
 from sim.vehicle import Vehicle
 from tests.firmware_bridge.bridge_shells import Core
 
-VEHICLE = '[[vehicles]]\nid = "agv-7"\nmanufacturer = "acme"\nserial_number = "0042"\nport = "{port}"\nbridge = "process"\n'
+VEHICLE = (
+    '[[vehicles]]\nid = "agv-7"\nmanufacturer = "acme"\nserial_number = "0042"\nport = "{port}"\nbridge = "process"\n'
+)
 
 
 def settings(tmp_path: Path) -> Path:
