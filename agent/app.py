@@ -20,7 +20,7 @@ from agent.decide import Decisions
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
-from agent.fleet.fleet import Fleet
+from agent.fleet.fleet import Fleet, FleetVehicle
 from agent.housekeeping import Housekeeping
 from agent.link import Link, LinkState
 from agent.log import EventLog, Place
@@ -128,15 +128,16 @@ class Agent:
         """The vehicles of the settings; without any, nothing of the serial bridge is loaded."""
         if not self._settings.vehicles:
             return Fleet()
+        from agent.fleet.unserved_vehicle import UnservedVehicle  # noqa: PLC0415 - see above
         from agent.fleet.vehicle import Vehicle  # noqa: PLC0415 - see above
 
-        vehicles: list[Vehicle] = []
-        failed: list[str] = []
+        vehicles: list[FleetVehicle] = []
+        link = self._settings.link
         for settings in self._settings.vehicles:
             try:
                 vehicle = Vehicle(
                     settings,
-                    self._settings.link,
+                    link,
                     log,
                     decoder,
                     clock=self._clock,
@@ -144,12 +145,14 @@ class Agent:
                     bridge_socket=self._folder.bridge_socket,
                 )
             except LogUnreadable as unreadable:
-                failed.append(f"{settings.id} is not served, as its mission cannot be read: {unreadable}")
-                log_event(logger, logging.ERROR, "agent.vehicle_failed", failed[-1])
+                text = f"{settings.id} is not served, as its mission cannot be read: {unreadable}"
+                log_event(logger, logging.ERROR, "agent.vehicle_failed", text)
+                why = str(unreadable)
+                vehicles.append(UnservedVehicle(settings, link, why, clock=self._clock, random=system_random()))
             else:
                 closing.callback(vehicle.close)
                 vehicles.append(vehicle)
-        return Fleet(vehicles, failed)
+        return Fleet(vehicles)
 
     def _own_work(self, log: EventLog, decoder: EventDecoder, link: Link) -> dict[str, Work]:
         housekeeping = Housekeeping(

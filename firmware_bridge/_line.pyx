@@ -290,7 +290,8 @@ def now_us() -> int:
 cdef class Line:
     """One port and its station: `run` serves it until `quit`, in the thread that calls it, without the GIL.
 
-    `epoch` 0 takes the first one from the clock, so that a restart does not begin with the last process's.
+    `epoch` 0 takes the first one from the clock, so that a restart does not begin with the last process's; so do the
+    numbers of stops.
     """
 
     cdef Station station
@@ -307,6 +308,7 @@ cdef class Line:
         if b"\0" in path:
             raise ValueError("a port's path holds no NUL")
         self.station = Station(table=table, baud=baud, epoch=epoch or now // 1000 % 65535 + 1)
+        self.stops = now // 1000 % 65535
         memcpy(self.loop.path, <const char*>path, len(path))
         self.loop.baud = baud
         self.loop.reopen_wait_us = REOPEN_FIRST_US

@@ -50,8 +50,6 @@ class VehicleList(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     vehicles: list[VehicleStatus]
-    failed: list[str]
-    """One sentence for each vehicle that is configured and cannot be served."""
 
 
 class AgvRoutes:
@@ -94,7 +92,7 @@ class AgvRoutes:
 
     async def list_vehicles(self, request: web.Request, caller: Caller) -> web.Response:  # noqa: ARG002 - a Handler
         """All of them now."""
-        found = VehicleList(vehicles=self._fleet.statuses(), failed=list(self._fleet.failed))
+        found = VehicleList(vehicles=self._fleet.statuses())
         return web.Response(body=found.model_dump_json().encode(), content_type=JSON)
 
     async def get_vehicle(self, request: web.Request, caller: Caller) -> web.Response:

@@ -96,7 +96,6 @@ class StatusReport:
             yield f"link: nobody subscribes to what we publish ({link.unheard:,} times so far): is the cloud side up?"
         for name, problem in self._packs.problems.items():
             yield f"pack {name}: {problem}"
-        yield from self._fleet.failed
         for vehicle in self._fleet.statuses():
             yield from (f"{vehicle.id}: {problem}" for problem in vehicle.problems)
         if damaged := self._log.damaged_events:

@@ -46,9 +46,7 @@ def list_(data: Path | None, *, as_json: bool) -> None:
         click.echo(f"{vehicle['id']}  {_doing(vehicle)}")
         for problem in vehicle["problems"]:
             click.echo(f"  {problem}")
-    for failed in found["failed"]:
-        click.echo(failed)
-    if not found["vehicles"] and not found["failed"]:
+    if not found["vehicles"]:
         click.echo("No vehicles here: add a [[vehicles]] section to the settings (storeforward config example).")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from agent.fleet.errors import ErrorType
 from agent.fleet.mission_state import MissionState
-from agent.fleet.model import Action, Order
+from agent.fleet.model import Action, NodeRef, Order
 from agent.fleet.order_problem import OrderProblem
 from agent.fleet.vehicle_type import ActionScope, ProtocolLimits, VehicleType
 
@@ -96,13 +96,13 @@ def _place_problems(order: Order, vehicle: VehicleType) -> Iterator[OrderProblem
 
 
 def _action_problems(order: Order, state: MissionState, vehicle: VehicleType) -> Iterator[OrderProblem]:
-    """A stitch node's actions are known already and are not looked at again (2.1: 6.6.2)."""
+    """The actions that a stitch node had are known already and are not looked at again (2.1: 6.6.2)."""
     is_update = order.order_id == state.order_id
     taken = _taken_ids(state, is_update=is_update)
     for index, node in enumerate(order.nodes):
-        if is_update and not index:
-            continue
         for place, action in enumerate(node.actions):
+            if is_update and _stands_at(state, node.ref, action.action_id):
+                continue
             about = (("nodeId", node.node_id), ("sequenceId", node.sequence_id), ("actionId", action.action_id))
             path = (f"nodes[{index}].actions[{place}]",)
             problem = action_problem(action, ActionScope.NODE, vehicle)
@@ -110,6 +110,12 @@ def _action_problems(order: Order, state: MissionState, vehicle: VehicleType) ->
                 problem = "this actionId stands for another action"
             for text in filter(None, (problem, *limit_problems_of_action(action, vehicle.limits))):
                 yield OrderProblem(ErrorType.ORDER, text, about, path)
+
+
+def _stands_at(state: MissionState, place: NodeRef, action_id: str) -> bool:
+    """Whether an action is one of the stitch node's as it was sent before."""
+    tracked = state.actions.get(action_id)
+    return tracked is not None and tracked.node == place == state.decision_point
 
 
 def _taken_ids(state: MissionState, *, is_update: bool) -> set[str]:

@@ -22,6 +22,10 @@ from agent.strict_json import parse_strictly
 
 __all__ = ["decode_instant_actions", "decode_order", "encode_connection", "encode_state", "encode_visualization"]
 
+CHARGE_UNKNOWN: Final = 20.0
+"""Per cent. The field is mandatory and has no word for "not known"; a vehicle that cannot measure says 20 for "low"
+(2.1: 6.10.6): nobody counts on it, and nobody takes the vehicle for one that is flat."""
+
 _UNMODELLED_OF_EDGES: Final = frozenset(
     {
         *("corridor", "direction", "maxHeight", "maxRotationSpeed", "minHeight", "orientation", "orientationType"),
@@ -102,7 +106,10 @@ def encode_state(counters: HeaderCounters, state: VehicleState, now: datetime) -
         "paused": state.paused,
         "newBaseRequest": state.new_base_request,
         "operatingMode": facts.mode,
-        "batteryState": {"batteryCharge": facts.battery.charge, "charging": facts.battery.charging},
+        "batteryState": {
+            "batteryCharge": CHARGE_UNKNOWN if facts.battery.charge is None else facts.battery.charge,
+            "charging": facts.battery.charging,
+        },
         "errors": [_error(error, counters.vehicle.version) for error in state.errors],
         "safetyState": {"eStop": state.emergency_stop, "fieldViolation": facts.field_violation},
     }

@@ -33,6 +33,7 @@ __all__ = [
     "OutcomeResolved",
     "OutcomeUnknown",
     "PauseAsked",
+    "PlaceForgotten",
     "Retried",
     "Snapshot",
     "StopLatched",
@@ -77,9 +78,10 @@ class ErrorsRaised:
 
 @dataclass(frozen=True, slots=True)
 class InstantReceived:
-    """An instant action, seen for the first time."""
+    """An instant action, seen for the first time; `refused`: one that the vehicle cannot do."""
 
     action: Action
+    refused: bool = False
     kind: Literal["instant_received"] = "instant_received"
 
 
@@ -196,6 +198,13 @@ class OrderCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceForgotten:
+    """People may have moved the vehicle: its last node is none any more, and no order is continued from there."""
+
+    kind: Literal["place_forgotten"] = "place_forgotten"
+
+
+@dataclass(frozen=True, slots=True)
 class StopLatched:
     """A stop: nothing is commanded until a person releases it."""
 
@@ -238,6 +247,7 @@ Entry = (
     | PauseAsked
     | CancelBegun
     | OrderCleared
+    | PlaceForgotten
     | StopLatched
     | StopReleased
     | Retried

@@ -33,10 +33,12 @@ class ErrorType(StrEnum):
     ORDER_UPDATE = "orderUpdateError"
     NO_ROUTE = "noRouteError"
     NO_ORDER_TO_CANCEL = "noOrderToCancel"
+    INSTANT_ACTION = "instantActionError"
     ACTION_FAILED = "orderActionError"
     OUTCOME_UNKNOWN = "actionOutcomeUnknown"
     DRIVE_FAILED = "driveError"
     LINK_LOST = "vehicleLinkLost"
+    MISSION_UNREADABLE = "missionUnreadable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,9 @@ class FleetVehicle(Protocol):
 
 
 class Fleet:
-    """The vehicles that could be begun, and why others could not."""
+    """Every vehicle of the settings, served or not."""
 
-    def __init__(self, vehicles: Sequence[FleetVehicle] = (), failed: Sequence[str] = ()) -> None:
-        self.failed = tuple(failed)
-        """One sentence for each vehicle that is configured and not served."""
+    def __init__(self, vehicles: Sequence[FleetVehicle] = ()) -> None:
         self._vehicles = {vehicle.id: vehicle for vehicle in vehicles}
 
     def statuses(self) -> list[VehicleStatus]:

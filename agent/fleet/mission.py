@@ -6,7 +6,7 @@ them stands where it stood.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agent.fleet.ability_rules import action_problem, limit_problems_of_action
@@ -78,6 +78,8 @@ class Mission:
         self._vehicle = vehicle
         self._state = state
         self._facts = Facts()
+        self._ahead: dict[str, object] = {}  # what results say of the vehicle and telemetry may not say yet
+        self._ahead_of_next: dict[str, object] = {}  # … also after the next telemetry, which may be older than they
         self._linked = False
         self._entries: list[Entry] = []
         self._commands: list[Command] = []
@@ -127,9 +129,26 @@ class Mission:
             errors=state.errors if self._linked else (*state.errors, _LINK_LOST),
             paused=state.paused,
             new_base_request=state.base_runs_low,
-            emergency_stop=state.stop,
-            facts=self._facts,
+            emergency_stop=self._emergency_stop(),
+            facts=self._consistent_facts(),
         )
+
+    def _emergency_stop(self) -> EmergencyStop:
+        """Out of reach, a vehicle stands latched: it boots so, and becomes so when its lease ends.
+
+        The standard has no word for "not known", and NONE would say that it may be sent off. Who ends the stop is
+        somebody away from the vehicle, at the kiosk or the command line: REMOTE.
+        """
+        known = self._linked or self._state.stop is not EmergencyStop.NONE
+        return self._state.stop if known else EmergencyStop.REMOTE
+
+    def _consistent_facts(self) -> Facts:
+        """Telemetry, which is up to 100 ms old, brought in line with what commands and results say already."""
+        facts = replace(self._facts, **self._ahead)  # type: ignore[arg-type]  # keywords of one dataclass
+        state = self._state
+        halted = state.pause_wanted or state.paused or state.cancelling or state.stop is not EmergencyStop.NONE
+        under_way = self._linked and state.drive is not None and not halted
+        return replace(facts, driving=True) if under_way else facts
 
     # --- from fleet control -------------------------------------------------------------------------------
 
@@ -157,12 +176,17 @@ class Mission:
             most = self._vehicle.limits.instant_actions
             self._record(ErrorsRaised((_instant_error(header_id, f"{len(taken)} actions where {most} are taken"),)))
             taken = ()
+        refused: list[VehicleError] = []
         for action in taken:
             if action.action_id in self._state.past_instants:
                 self._record(InstantRepeated(action.action_id))
             elif action.action_id not in self._state.actions:
-                self._begin_instant(action, header_id)
                 requested.add(action.action_type)
+                if problem := self._begin_instant(action, header_id):
+                    about = ErrorType.INSTANT_ACTION, action.action_id
+                    refused.append(_instant_error(header_id, problem, *about))
+        if refused:  # after the others of the message, whose acceptance ends the errors of earlier messages
+            self._record(ErrorsRaised(tuple(refused)))
         return self._step(
             before,
             also=requested & {"stateRequest"},
@@ -181,6 +205,7 @@ class Mission:
         """New telemetry. A mode in which fleet control is not in control clears the order (2.1: table 1)."""
         before = self.vehicle_state()
         self._facts = facts
+        self._ahead, self._ahead_of_next = self._ahead_of_next, {}
         if not (facts.mode.takes_orders or self._state.idle or self._state.cancelling):
             self._record(CancelBegun())
         return self._step(before)
@@ -206,6 +231,7 @@ class Mission:
         """The vehicle stops itself; nothing is commanded until `link_up`."""
         before = self.vehicle_state()
         self._linked = False
+        self._tell_ahead(driving=False)
         return self._step(before)
 
     # --- from people --------------------------------------------------------------------------------------
@@ -286,7 +312,7 @@ class Mission:
             case Outcome.RUNNING:
                 pass
             case Outcome.DONE:
-                self._record(CommandDone(command_id, reason))
+                self._finish(command_id, reason)
             case Outcome.FAILED:
                 self._record(CommandFailed(command_id, reason))
             case Outcome.NEVER_RECEIVED:
@@ -299,6 +325,18 @@ class Mission:
             case Outcome.UNKNOWN:
                 self._lose_sight(command_id)
 
+    def _finish(self, command_id: int, result: str) -> None:
+        tracked, drive = self._state.action_of(command_id), self._state.drive
+        self._record(CommandDone(command_id, result))
+        if drive and drive.command_id == command_id:
+            self._tell_ahead(driving=False)
+        elif tracked and self._facts.loads is not None and tracked.action.action_type in ("pick", "drop"):
+            self._tell_ahead(loads=(self._state.load,) if tracked.action.action_type == "pick" else ())
+
+    def _tell_ahead(self, **facts: object) -> None:
+        self._ahead |= facts
+        self._ahead_of_next |= facts
+
     def _lose_sight(self, command_id: int) -> None:
         """Control may be said again; a drive needs a person; what an action did, only a person can see."""
         tracked = self._state.action_of(command_id)
@@ -310,13 +348,14 @@ class Mission:
         elif not tracked.unknown:
             self._record(OutcomeUnknown(tracked.action.action_id))
 
-    def _begin_instant(self, action: Action, header_id: int) -> None:
-        self._record(InstantReceived(action))
+    def _begin_instant(self, action: Action, header_id: int) -> str:
+        """Begin it, or say why the vehicle cannot do it."""
         problem = action_problem(action, ActionScope.INSTANT, self._vehicle)
         problem = problem or next(limit_problems_of_action(action, self._vehicle.limits), "")
+        self._record(InstantReceived(action, refused=bool(problem)))
         if problem:
             self._record(ActionEnded(action.action_id, ActionStatus.FAILED, problem))
-            return
+            return problem
         match action.action_type:
             case "startPause" | "stopPause":
                 self._record(PauseAsked(action.action_type == "startPause"))
@@ -324,6 +363,7 @@ class Mission:
                 self._begin_cancel(action, header_id)
             case _:  # requests: answered by what the step says is to be published
                 self._record(ActionEnded(action.action_id, ActionStatus.FINISHED))
+        return ""
 
     def _begin_cancel(self, action: Action, header_id: int) -> None:
         """Without an order to cancel it fails (2.1: 6.6.3.2); a second one joins the first."""

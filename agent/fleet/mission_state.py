@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from agent.fleet.commands import Control
 from agent.fleet.errors import VehicleError
 from agent.fleet.model import Action, BlockingType, Edge, Node, NodeRef, Order
-from agent.fleet.vehicle_state import ActionState, ActionStatus, EmergencyStop
+from agent.fleet.vehicle_state import ActionState, ActionStatus, EmergencyStop, Load
 
 __all__ = ["MissionState", "OpenControl", "OpenDrive", "TrackedAction"]
 
@@ -127,6 +127,20 @@ class MissionState:
     def action_states(self) -> tuple[ActionState, ...]:
         """What the state message says of the actions."""
         return tuple(
-            ActionState(action_id, each.action.action_type, each.status, each.result)
+            ActionState(action_id, each.action.action_type, self.status_of(each), each.result)
             for action_id, each in self.actions.items()
         )
+
+    def status_of(self, tracked: TrackedAction) -> ActionStatus:
+        """What is said of an action: one of the order that runs is PAUSED while the vehicle is (2.1: 6.11)."""
+        halted = self.paused and tracked.node is not None and not tracked.unknown
+        return ActionStatus.PAUSED if halted and tracked.status is ActionStatus.RUNNING else tracked.status
+
+    @property
+    def load(self) -> Load:
+        """What the last pick of the order said of its load."""
+        for tracked in reversed([*self.order_actions]):
+            if tracked.action.action_type == "pick" and tracked.status is ActionStatus.FINISHED:
+                said = {each.key: str(each.value) for each in tracked.action.action_parameters}
+                return Load(said.get("loadId", ""), said.get("loadType", ""))
+        return Load()

@@ -7,7 +7,15 @@ their blocking types allow (2.1: 6.12, figure 17).
 from typing import Final
 
 from agent.fleet.commands import Control
-from agent.fleet.entries import ActionEnded, ActionIssued, ControlIssued, DriveIssued, Entry, OrderCleared
+from agent.fleet.entries import (
+    ActionEnded,
+    ActionIssued,
+    ControlIssued,
+    DriveIssued,
+    Entry,
+    OrderCleared,
+    PlaceForgotten,
+)
 from agent.fleet.mission_state import MissionState, TrackedAction
 from agent.fleet.model import BlockingType
 from agent.fleet.vehicle_state import ActionStatus, EmergencyStop, Facts
@@ -22,7 +30,7 @@ def next_entry(state: MissionState, facts: Facts, *, linked: bool) -> Entry | No
 
     Without a link to the vehicle nothing is commanded; what needs no command is still brought to its end.
     """
-    at_rest = _end_of_cancel(state, facts) or _end_of_instants(state, facts)
+    at_rest = _end_of_cancel(state, facts) or _end_of_place(state, facts) or _end_of_instants(state, facts)
     if at_rest or not linked:
         return at_rest
     return _next_control(state) or _next_action(state, facts) or _next_drive(state, facts)
@@ -32,6 +40,12 @@ def _end_of_cancel(state: MissionState, facts: Facts) -> Entry | None:
     """All movement and all actions have come to rest (2.1: 6.6.3)."""
     waits = state.drive or state.running or state.control or facts.driving
     return OrderCleared() if state.cancelling and not waits else None
+
+
+def _end_of_place(state: MissionState, facts: Facts) -> Entry | None:
+    """Fleet control has to be told anew where a vehicle is that people serviced or taught (3.0: 6.6.7)."""
+    known = state.last_node or state.decision_point
+    return PlaceForgotten() if facts.mode.loses_place and state.idle and known else None
 
 
 def _end_of_instants(state: MissionState, facts: Facts) -> Entry | None:

@@ -64,7 +64,9 @@ def accept(order: Order, header_id: int, state: MissionState, facts: Facts, vehi
     is_update = order.order_id == state.order_id
     if is_update and order.order_update_id == state.order_update_id:
         return Ignored(Why.SAME if order == state.received else Why.SAME_UPDATE_ID)
-    questions = _update_problems(order, state) if is_update else _new_order_problems(order, state, facts, vehicle)
+    questions = (
+        _update_problems(order, state, facts) if is_update else _new_order_problems(order, state, facts, vehicle)
+    )
     problems = tuple(islice(questions, 1)) or tuple(islice(ability_problems(order, state, vehicle), PROBLEMS_MAX))
     return _rejected(problems, order, header_id) if problems else Accepted(is_update)
 
@@ -89,12 +91,13 @@ def _rejected(problems: tuple[OrderProblem, ...], order: Order, header_id: int) 
     )
 
 
-def _update_problems(order: Order, state: MissionState) -> Iterator[OrderProblem]:
+def _update_problems(order: Order, state: MissionState, facts: Facts) -> Iterator[OrderProblem]:
     if order.order_update_id < state.order_update_id:
         yield OrderProblem(
             ErrorType.ORDER_UPDATE,
             f"update {order.order_update_id} is outdated: {state.order_update_id} was accepted before",
         )
+    yield from _mode_problems(facts)
     if state.cancelled or state.cancelling:
         yield OrderProblem(ErrorType.ORDER_UPDATE, "the order was cancelled: only a new order can follow")
     first = order.nodes[0]
@@ -116,13 +119,17 @@ def _new_order_problems(
         yield OrderProblem(
             ErrorType.VALIDATION, "a new order begins with sequenceId 0", fields=("nodes[0].sequenceId",)
         )
-    if not facts.mode.takes_orders:
-        yield OrderProblem(ErrorType.ORDER, f"the vehicle is in mode {facts.mode} and takes no orders")
+    yield from _mode_problems(facts)
     if not state.idle:
         yield OrderProblem(
             ErrorType.ORDER, f"order {state.order_id} is still active: cancel it, or wait until it is done"
         )
     yield from _start_problems(order, state, facts, vehicle)
+
+
+def _mode_problems(facts: Facts) -> Iterator[OrderProblem]:
+    if not facts.mode.takes_orders:
+        yield OrderProblem(ErrorType.ORDER, f"the vehicle is in mode {facts.mode} and takes no orders")
 
 
 def _start_problems(order: Order, state: MissionState, facts: Facts, vehicle: VehicleType) -> Iterator[OrderProblem]:

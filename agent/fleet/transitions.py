@@ -23,6 +23,7 @@ from agent.fleet.entries import (
     OutcomeResolved,
     OutcomeUnknown,
     PauseAsked,
+    PlaceForgotten,
     Retried,
     Snapshot,
     StopLatched,
@@ -56,8 +57,9 @@ def apply(state: MissionState, entry: Entry) -> MissionState:  # noqa: C901, PLR
             return _stitch(state, order)
         case ErrorsRaised(errors=errors):
             return replace(state, errors=_with_errors(state, *errors))
-        case InstantReceived(action=action):
-            return _track_instant(state, action)
+        case InstantReceived(action=action, refused=refused):
+            tracked = _track_instant(state, action)
+            return tracked if refused else replace(tracked, errors=_without(state, ErrorType.INSTANT_ACTION))
         case InstantRepeated(action_id=action_id):
             return _report_again(state, action_id)
         case ActionEnded(action_id=action_id, status=status, result=result):
@@ -86,6 +88,8 @@ def apply(state: MissionState, entry: Entry) -> MissionState:  # noqa: C901, PLR
             return _begin_cancel(state)
         case OrderCleared():
             return _clear_order(state)
+        case PlaceForgotten():
+            return replace(state, last_node=None, on_node=False, decision_point=None)
         case StopLatched(stop=stop):
             return replace(state, stop=stop)
         case StopReleased():
@@ -106,7 +110,7 @@ def _begin_order(state: MissionState, order: Order) -> MissionState:
         decision_point=order.base[-1].ref,
         last_node=first,
         on_node=True,
-        actions=still_open | _tracked(order, skip_first=False),
+        actions=still_open | _tracked(order),
         past_instants=_newest(state.past_instants, ended),
         drive=None,
         drives_expired=0,
@@ -119,23 +123,27 @@ def _begin_order(state: MissionState, order: Order) -> MissionState:
 
 
 def _stitch(state: MissionState, order: Order) -> MissionState:
-    """The base stays, with its stitch node as it was sent first; the horizon goes with its actions (2.1: 6.6.2)."""
+    """The base stays with all that was begun in it, the horizon goes with its actions (2.1: 6.6.2).
+
+    The stitch node comes again with its actions: those known already go on as they are, new ones follow them.
+    """
     horizon = {node.ref for node in state.nodes if not node.released}
     kept = {key: each for key, each in state.actions.items() if each.node not in horizon}
+    sent = _tracked(order)
     return replace(
         state,
         received=order,
         nodes=tuple(node for node in state.nodes if node.released) + order.nodes[1:],
         edges=tuple(edge for edge in state.edges if edge.released) + order.edges,
         decision_point=order.base[-1].ref,
-        actions=kept | _tracked(order, skip_first=True),
+        actions=kept | {key: each for key, each in sent.items() if key not in kept},
     )
 
 
-def _tracked(order: Order, *, skip_first: bool) -> dict[str, TrackedAction]:
+def _tracked(order: Order) -> dict[str, TrackedAction]:
     return {
         action.action_id: TrackedAction(action, node.ref, ActionStatus.WAITING)
-        for node in order.nodes[skip_first:]
+        for node in order.nodes
         for action in node.actions
     }
 

@@ -12,6 +12,7 @@ import firmware_bridge as bridge
 from agent.clock import Clock
 from agent.events import EventDecoder
 from agent.fleet.codec import decode_instant_actions, decode_order, encode_state, encode_visualization
+from agent.fleet.configured import identity_of, type_of
 from agent.fleet.errors import ErrorLevel, MessageRefused
 from agent.fleet.factsheet import encode_factsheet
 from agent.fleet.header import HeaderCounters
@@ -19,13 +20,12 @@ from agent.fleet.journal import MissionJournal
 from agent.fleet.mission_desk import MissionDesk
 from agent.fleet.mission_loop import MissionLoop
 from agent.fleet.refusals import NothingToResolve
-from agent.fleet.topics import FleetTopic, ProtocolVersion, VehicleIdentity
+from agent.fleet.topics import FleetTopic
 from agent.fleet.vehicle_connection import VehicleConnection
 from agent.fleet.vehicle_events import order_rejected
 from agent.fleet.vehicle_line import VehicleLine
 from agent.fleet.vehicle_state import VehicleState
 from agent.fleet.vehicle_status import ActionReport, FleetControlStatus, LineState, PositionStatus, VehicleStatus
-from agent.fleet.vehicle_type import VehicleType
 from agent.log import EventLog
 from agent.log_lines import log_event
 from agent.settings import LinkSettings, VehicleSettings
@@ -73,12 +73,8 @@ class Vehicle:
         self.messages_dropped = 0
         self._settings = settings
         self._clock = clock
-        self._type = VehicleType(
-            "Storeforward serial vehicle", speed_max=settings.speed_m_s_max, map_ids=frozenset({settings.map_id})
-        )
-        self._identity = VehicleIdentity(
-            settings.manufacturer, settings.serial_number, ProtocolVersion(settings.vda5050), settings.interface
-        )
+        self._type = type_of(settings)
+        self._identity = identity_of(settings)
         self._counters = HeaderCounters(self._identity)
         self._messages: deque[tuple[FleetTopic, bytes]] = deque()
         self._wake = asyncio.Event()
@@ -170,7 +166,7 @@ class Vehicle:
                 ActionReport(
                     action_id=action_id,
                     action_type=each.action.action_type,
-                    status=each.status,
+                    status=state.status_of(each),
                     result=each.result,
                     unknown=each.unknown,
                 )

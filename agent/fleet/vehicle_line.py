@@ -19,11 +19,10 @@ from agent.fleet.commands import Command, Outcome
 from agent.fleet.entries import StopLatched
 from agent.fleet.mission import Step
 from agent.fleet.mission_desk import MissionDesk
-from agent.fleet.mission_state import MissionState
 from agent.fleet.reconciliation import Reconciliation
 from agent.fleet.refusals import NotStopped, ReleaseRefused, VehicleOutOfReach
 from agent.fleet.vehicle_events import event_key, event_text
-from agent.fleet.vehicle_state import ActionStatus, EmergencyStop, Facts, Load
+from agent.fleet.vehicle_state import EmergencyStop, Facts
 from agent.fleet.vehicle_status import LineState, LineStatus
 from agent.log_lines import log_event
 from agent.settings import VehicleSettings
@@ -272,7 +271,7 @@ class VehicleLine:
 
     def _observe(self, status: bridge.Status) -> None:
         self.status = status
-        self.facts = facts_of(status, self._settings.map_id, _load(self._desk.state))
+        self.facts = facts_of(status, self._settings.map_id, self._desk.state.load)
         changed = status.faults ^ self._faults
         self._faults = status.faults
         facts = [self._fault_fact(fault, name) for fault, name in FAULTS.items() if fault in changed]
@@ -329,12 +328,3 @@ class VehicleLine:
             text = f"line to {self._settings.id} {state}: {reason or self._settings.port}"
             log_event(_log, level, "fleet.line", text, vehicle=self._settings.id, state=state)
         self._state, self._reason = state, reason
-
-
-def _load(state: MissionState) -> Load:
-    """What the last pick of the order said of its load."""
-    for tracked in reversed([*state.order_actions]):
-        if tracked.action.action_type == "pick" and tracked.status is ActionStatus.FINISHED:
-            said = {each.key: str(each.value) for each in tracked.action.action_parameters}
-            return Load(said.get("loadId", ""), said.get("loadType", ""))
-    return Load()

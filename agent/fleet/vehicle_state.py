@@ -52,6 +52,11 @@ class OperatingMode(StrEnum):
         """Whether fleet control is in control."""
         return self in (OperatingMode.AUTOMATIC, OperatingMode.SEMIAUTOMATIC)
 
+    @property
+    def loses_place(self) -> bool:
+        """Whether the vehicle may be elsewhere afterwards (3.0: 6.6.7); driven by hand, it keeps its last node."""
+        return self in (OperatingMode.SERVICE, OperatingMode.TEACHIN)
+
 
 class EmergencyStop(StrEnum):
     """How a stop has to be acknowledged, or that there is none."""
@@ -93,9 +98,9 @@ class Velocity:
 
 @dataclass(frozen=True, slots=True)
 class Battery:
-    """State of charge in per cent, and whether it is being charged."""
+    """State of charge in per cent, `None` before the vehicle said it, and whether it is being charged."""
 
-    charge: float
+    charge: float | None = None
     charging: bool = False
 
 
@@ -115,7 +120,7 @@ class Facts:
     driving: bool = False
     pose: Pose | None = None
     velocity: Velocity | None = None
-    battery: Battery = Battery(0.0)
+    battery: Battery = Battery()
     loads: tuple[Load, ...] | None = None
     mode: OperatingMode = OperatingMode.AUTOMATIC
     field_violation: bool = False

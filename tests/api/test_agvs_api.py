@@ -17,13 +17,13 @@ ONE = "/v1/agvs/agv-1"
 async def shop(path: Path) -> AsyncIterator[tuple[World, Floor]]:
     """An API over one vehicle that is ready to move."""
     async with Floor.open(path / "floor") as floor:
-        fleet = Fleet([floor.vehicle], ["agv-9 is not served"])
+        fleet = Fleet([floor.vehicle])
         async with open_world(path / "data", fleet=fleet, api={"tcp_port": free_port()}) as world:
             yield world, floor
 
 
 async def test_without_vehicles_there_is_an_empty_list(world: World) -> None:
-    assert (await world.local().get("/v1/agvs")).json == {"vehicles": [], "failed": []}
+    assert (await world.local().get("/v1/agvs")).json == {"vehicles": []}
     assert (await world.local().get("/v1/status")).json["vehicles"] == []
     reply = await world.local().get(ONE)
     assert (reply.status, reply.kind) == (404, "unknown_vehicle")
@@ -34,13 +34,11 @@ async def test_vehicles_are_told_one_by_one_and_in_the_status(tmp_path: Path) ->
     async with shop(tmp_path) as (world, _):
         listed = (await world.local().get("/v1/agvs")).json
         assert [vehicle["id"] for vehicle in listed["vehicles"]] == ["agv-1"]
-        assert listed["failed"] == ["agv-9 is not served"]
         one = (await world.local().get(ONE)).json
         assert (one["line"]["state"], one["fleet_control"]["online"]) == ("up", True)
         assert one["fleet_control"]["topics"] == "uagv/v2/acme/0042"
         status = (await world.local().get("/v1/status")).json
         assert [vehicle["id"] for vehicle in status["vehicles"]] == ["agv-1"]
-        assert "agv-9 is not served" in status["problems"]
 
 
 async def test_a_stop_holds_until_it_is_released(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """An agent process with a vehicle: killed in the middle of a pick, out of settings, without vehicles."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -157,19 +158,37 @@ async def test_a_vehicle_that_is_not_plugged_in_is_told_and_the_agent_serves_the
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a journal"])
-async def test_a_damaged_journal_keeps_its_vehicle_out_of_service_and_nothing_else(
+async def test_a_damaged_journal_keeps_its_vehicle_standing_and_everybody_hears_why(
     tmp_path: Path, damage: bytes
 ) -> None:
-    import sqlite3  # noqa: PLC0415 - this test alone
+    async with Shop.open(tmp_path, pick_ms=100) as shop:
+        await shop.release()
+        await shop.agent.child.stop()
+        with closing(sqlite3.connect(shop.agent.folder.log / "events.sqlite")) as database, database:
+            database.execute("UPDATE journal SET body = ?", (damage,))
+        before = len(shop.master.states)
+        await shop.agent.child.start()
+        await until(lambda: said(shop.master, "ONLINE"))
+        status = await shop.agent.status()
+        assert any("agv-1: not served, as its mission" in problem for problem in status["problems"])
+        found = await shop.vehicle()
+        assert (found["stopped"], found["line"]["state"]) == (True, "down")
+        assert "look at the vehicle and its load" in found["problems"][0]
+        async with shop.agent.session() as session:
+            async with session.post("http://agent/v1/agvs/agv-1/stop", json={"by": "ann"}) as answer:
+                assert answer.status == 200
+            async with session.post("http://agent/v1/agvs/agv-1/release", json={"by": "ann"}) as answer:
+                assert (answer.status, "move the log aside" in await answer.text()) == (409, True)
+        await shop.master.order(fetch())
+        await until(lambda: tells_why(shop.master, before, "orderError"))
+        state = shop.master.states[-1]
+        assert (state["orderId"], state["operatingMode"], state["safetyState"]["eStop"]) == ("", "SERVICE", "REMOTE")
+        assert shop.firmware.seen("move_begin") == []
 
-    firmware = Firmware(tmp_path / "nowhere")
-    async with running_agent(tmp_path, toml(firmware, 1)) as agent:
-        await agent.child.stop()
-        database = sqlite3.connect(agent.folder.log / "events.sqlite")
-        database.execute("UPDATE journal SET body = ?", (damage,))
-        database.commit()
-        database.close()
-        await agent.child.start()
-        status = await agent.status()
-    assert status["vehicles"] == []
-    assert any("agv-1 is not served, as its mission cannot be read" in problem for problem in status["problems"])
+
+async def tells_why(master: Master, before: int, *error_types: str) -> bool:
+    """Whether the last state has the FATAL error of the journal, and these."""
+    if len(master.states) <= before:
+        return False
+    errors = {error["errorType"]: error["errorLevel"] for error in master.states[-1]["errors"]}
+    return errors.get("missionUnreadable") == "FATAL" and {*error_types} <= errors.keys()

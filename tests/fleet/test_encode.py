@@ -105,6 +105,10 @@ def test_the_factsheet_is_valid(version: ProtocolVersion) -> None:
     assert problems("factsheet", encode_factsheet(counters(version), vehicle, NOON)) == []
 
 
+def test_a_charge_that_nobody_knows_is_told_as_low() -> None:
+    assert state_body(BARE)["batteryState"] == {"batteryCharge": 20.0, "charging": False}
+
+
 def test_a_state_says_all_it_knows() -> None:
     body = state_body(STATE)
     assert body["nodeStates"] == [

@@ -2,11 +2,12 @@
 
 import pytest
 
-from agent.fleet import ActionStatus, Control, Drive, ErrorType, NodePosition, Outcome, Perform, Pose
+from agent.fleet import ActionStatus, Control, Drive, ErrorLevel, ErrorType, NodePosition, Outcome, Perform, Pose
 from tests.fleet.orders import act, order, with_node
 from tests.fleet.rig import Rig, ids
 
-RUNNING, FINISHED, FAILED = ActionStatus.RUNNING, ActionStatus.FINISHED, ActionStatus.FAILED
+WAITING, RUNNING, PAUSED = ActionStatus.WAITING, ActionStatus.RUNNING, ActionStatus.PAUSED
+FINISHED, FAILED = ActionStatus.FINISHED, ActionStatus.FAILED
 START = act("p1", "startPause", "NONE")
 STOP = act("p2", "stopPause", "NONE")
 CANCEL = act("c1", "cancelOrder", "NONE")
@@ -54,6 +55,21 @@ def test_rule_40_an_unsupported_instant_action_fails(action: object) -> None:
     assert rig.statuses()["i1"] is FAILED
     assert rig.mission.vehicle_state().action_states[-1].result
     assert rig.performing == []
+    (error,) = rig.mission.state.errors
+    assert (error.error_type, error.level) == (ErrorType.INSTANT_ACTION, ErrorLevel.WARNING)
+    assert error.refers_to("actionId", "i1")
+    assert error.refers_to("topic", "instantActions")
+
+
+def test_rule_40_the_error_of_an_unsupported_instant_action_stays_until_another_one_is_taken() -> None:
+    rig = Rig()
+    rig.instant(act("i0", "stateRequest", "NONE"), act("i1", "dance"), act("i2", "stateRequest", "NONE"))
+    rig.instant(act("i3", "sing"), act("i1", "dance"))
+    rig.crash()
+    rig.link_up()
+    assert rig.error_types() == [ErrorType.INSTANT_ACTION] * 2
+    rig.instant(act("i4", "stateRequest", "NONE"))
+    assert rig.error_types() == []
 
 
 def test_too_many_instant_actions_at_once_are_refused_whole() -> None:
@@ -182,7 +198,26 @@ def test_a_pause_that_the_vehicle_refuses_fails_and_the_order_goes_on() -> None:
     assert rig.statuses()["a1"] is FINISHED
 
 
-def test_a_running_action_may_continue_in_a_pause() -> None:
+def test_a_running_action_is_paused_with_the_vehicle_and_runs_again_after_it() -> None:
+    rig = Rig()
+    rig.order(order(2, actions={0: (act("a1"), act("a2", "drop"))}))
+    rig.instant(START)
+    assert rig.statuses() == {"a1": RUNNING, "a2": WAITING, "p1": RUNNING}
+    end_control(rig, Control.PAUSE)
+    assert rig.statuses() == {"a1": PAUSED, "a2": WAITING, "p1": FINISHED}
+    rig.crash()
+    rig.link_up(dict.fromkeys(rig.open, Outcome.RUNNING))
+    assert rig.statuses()["a1"] is PAUSED
+    rig.instant(STOP)
+    assert rig.statuses()["a1"] is PAUSED
+    step = rig.end(next(each for each in rig.open.values() if not isinstance(each, Perform)))
+    assert "action_states" in step.changed
+    assert rig.statuses()["a1"] is RUNNING
+    rig.run()
+    assert rig.physical == {"a1": 1, "a2": 1}
+
+
+def test_an_action_that_was_past_its_instant_ends_in_a_pause() -> None:
     rig = Rig()
     rig.order(order(2, actions={0: (act("a1"),)}))
     rig.instant(START)

@@ -9,9 +9,11 @@ from agent.fleet import (
     ActionStatus,
     BlockingType,
     Drive,
+    EmergencyStop,
     ErrorType,
     Facts,
     Ignored,
+    Load,
     MessageRefused,
     Mission,
     OperatingMode,
@@ -23,7 +25,7 @@ from agent.fleet import (
 )
 from agent.fleet.mission import EXPIRIES_MAX
 from tests.fleet.abilities import ANY_BLOCKING
-from tests.fleet.orders import TYPE, VEHICLE, act, order, with_edge
+from tests.fleet.orders import TYPE, VEHICLE, act, order, with_edge, with_node
 from tests.fleet.rig import Rig, ids
 
 WAITING, RUNNING, FINISHED, FAILED = (
@@ -220,9 +222,40 @@ def test_rule_25_the_stitch_nodes_actions_are_done_once() -> None:
     it = rig()
     it.order(order(2, actions={1: (act("a1"),)}))
     it.run()
-    it.order(order(2, first=1, update_id=1, actions={1: (act("a1"), act("a9"))}))
+    it.order(order(2, first=1, update_id=1, actions={1: (act("a1"),)}))
     it.run()
     assert it.physical == {"a1": 1}
+
+
+def test_rule_25_an_action_that_is_new_at_the_stitch_node_is_told_and_done() -> None:
+    """Its vehicle stands there already, at the end of its base."""
+    it = rig()
+    it.order(order(3, released=2, actions={1: (act("a1"),), 2: (act("a2", "drop"),)}))
+    it.run()
+    it.order(order(2, first=1, update_id=1, actions={1: (act("a1"), act("a9")), 2: (act("b2", "drop"),)}))
+    assert it.statuses() == {"a1": FINISHED, "a9": RUNNING, "b2": WAITING}
+    it.run()
+    assert it.statuses() == {"a1": FINISHED, "a9": FINISHED, "b2": FINISHED}
+    assert it.physical == {"a1": 1, "a9": 1, "b2": 1}
+    assert it.mission.state.idle
+
+
+def test_rule_25_a_new_action_of_a_stitch_node_ahead_waits_for_its_node() -> None:
+    it = rig()
+    it.order(order(3, released=2, actions={0: (act("a0"),), 1: (act("a1"),)}))
+    it.order(order(2, first=1, update_id=1, actions={1: (act("a9"), act("a1"))}))
+    assert it.statuses() == {"a0": RUNNING, "a1": WAITING, "a9": WAITING}
+    it.run()
+    assert it.physical == {"a0": 1, "a1": 1, "a9": 1}
+
+
+def test_rule_25_an_order_of_one_node_can_be_given_another_action() -> None:
+    it = rig()
+    it.order(order(1, actions={0: (act("a1"),)}))
+    it.run()
+    it.order(order(1, update_id=1, actions={0: (act("a1"), act("a2", "drop"))}))
+    it.run()
+    assert it.physical == {"a1": 1, "a2": 1}
 
 
 def test_rule_26_an_update_drops_the_horizons_actions_and_keeps_the_bases() -> None:
@@ -451,6 +484,86 @@ def test_rule_11_what_fleet_control_must_hear_of_is_named() -> None:
     assert it.observe(battery=replace(it.facts.battery, charging=True)).changed == {"battery"}
 
 
+def picked() -> Rig:
+    """At the second of three nodes, its pick under way, telemetry up to date."""
+    it = rig()
+    it.observe(loads=())
+    it.order(order(3, actions={1: (act("a1", loadId="crate-7"),), 2: (act("a2", "drop"),)}))
+    it.end(it.drive)
+    return it
+
+
+def test_a_vehicle_is_driving_from_its_command_to_the_result_whatever_telemetry_says_meanwhile() -> None:
+    it = rig()
+    step = it.order(order(3))
+    assert "driving" in step.changed
+    for driving in (False, True, False):  # turning in place, or between two pieces of the way
+        assert "driving" not in it.observe(driving=driving).changed
+        assert it.mission.vehicle_state().facts.driving
+    it.observe(driving=True)
+    it.end(it.drive)
+    assert it.mission.vehicle_state().facts.driving  # on to the next node
+    step = it.end(it.drive)
+    assert "driving" in step.changed
+    state = it.mission.vehicle_state()
+    assert (state.nodes, state.facts.driving) == ((), False)
+
+
+def test_one_report_may_be_older_than_the_result_the_next_one_is_believed() -> None:
+    it = rig()
+    it.order(order(2))
+    it.facts = replace(it.facts, driving=True)
+    it.take(it.mission.command_result(it.drive.command_id, Outcome.DONE))
+    assert not it.mission.vehicle_state().facts.driving
+    assert it.observe(driving=True).changed == set()
+    assert it.observe(driving=True).changed == {"driving"}
+
+
+def test_loads_follow_a_finished_pick_and_drop_at_once() -> None:
+    it = picked()
+    step = it.end(it.now_open)
+    assert {"action_states", "loads"} <= step.changed
+    assert it.mission.vehicle_state().facts.loads == (Load("crate-7"),)
+    assert "loads" not in it.observe(loads=(Load("crate-7"),)).changed
+    it.end(it.drive)
+    step = it.end(it.now_open)
+    assert {"action_states", "loads"} <= step.changed
+    assert it.mission.vehicle_state().facts.loads == ()
+
+
+def test_a_failed_pick_brings_no_load_and_of_unknown_loads_nothing_is_said() -> None:
+    it = picked()
+    it.end(it.now_open, Outcome.FAILED)
+    assert it.mission.vehicle_state().facts.loads == ()
+    other = rig()
+    other.order(order(1, actions={0: (act("a1"),)}))
+    other.run()
+    assert other.mission.vehicle_state().facts.loads is None
+
+
+@pytest.mark.parametrize("halt", ["startPause", "cancelOrder", "stop"])
+def test_a_vehicle_that_is_halted_drives_until_telemetry_says_that_it_stands(halt: str) -> None:
+    it = rig()
+    it.order(order(3))
+    it.observe(driving=True)
+    if halt == "stop":
+        it.take(it.mission.latch_stop(EmergencyStop.REMOTE))
+    else:
+        it.instant(act("i1", halt, "NONE"))
+    assert it.mission.vehicle_state().facts.driving
+    it.observe(driving=False)
+    assert not it.mission.vehicle_state().facts.driving
+
+
+def test_rule_50_out_of_reach_it_is_said_to_stand_although_its_last_word_was_that_it_drives() -> None:
+    it = rig()
+    it.order(order(3))
+    it.observe(driving=True)
+    step = it.take(it.mission.link_lost())
+    assert {"driving", "errors", "emergency_stop"} <= step.changed
+    assert not it.mission.vehicle_state().facts.driving
+
+
 def test_rule_12_movement_and_a_sinking_charge_are_no_events() -> None:
     it = rig()
     assert it.observe(pose=Pose(1.0, 1.0, 0.0, "hall"), battery=replace(it.facts.battery, charge=5.0)).changed == set()
@@ -467,9 +580,49 @@ def test_rule_47_leaving_automatic_mode_clears_the_order() -> None:
     assert it.mission.state.cancelled
 
 
+@pytest.mark.parametrize("mode", [OperatingMode.SERVICE, OperatingMode.TEACHIN])
+def test_rule_47_service_and_teaching_empty_the_last_node_as_well(mode: OperatingMode) -> None:
+    it = rig()
+    it.order(order(3, actions={2: (act("a1"),)}))
+    it.end(it.drive)
+    it.observe(mode=mode)
+    assert it.mission.vehicle_state().last_node_id == "n1"  # until its drive has come to rest
+    it.end(next(command for command in it.open.values() if not isinstance(command, Drive)))
+    state = it.mission.vehicle_state()
+    assert (state.last_node_id, state.last_node_sequence_id) == ("", 0)
+    assert (state.nodes, state.edges, state.order_id, state.order_update_id) == ((), (), "o1", 0)
+    assert it.statuses() == {"a1": FAILED}
+
+
+def test_rule_47_serviced_when_its_order_was_done_it_continues_that_no_more() -> None:
+    it = rig()
+    it.order(order(2))
+    it.run()
+    step = it.observe(mode=OperatingMode.SERVICE)
+    assert {"last_node_id", "mode"} <= step.changed
+    it.crash()
+    it.link_up()
+    it.observe(mode=OperatingMode.AUTOMATIC, pose=Pose(0.0, 0.0, 0.0, "hall"))
+    it.order(order(2, first=1, update_id=1))
+    assert it.error_types() == [ErrorType.ORDER_UPDATE]
+    it.order(with_node(order(2, order_id="o2"), 0, node_position=None))
+    assert it.mission.vehicle_state().order_id == "o1"
+    it.order(order(2, order_id="o3"))
+    assert (it.mission.vehicle_state().order_id, it.mission.vehicle_state().last_node_id) == ("o3", "n0")
+
+
+def test_rule_47_driven_by_hand_it_keeps_its_last_node() -> None:
+    it = rig()
+    it.order(order(2))
+    it.run()
+    it.observe(mode=OperatingMode.MANUAL)
+    assert it.mission.vehicle_state().last_node_id == "n1"
+
+
 def test_a_new_mission_says_that_it_has_no_vehicle_yet() -> None:
     mission = Mission.new(TYPE, first_command_id=1)
     state = mission.vehicle_state()
     assert (state.order_id, state.last_node_id, state.facts) == ("", "", Facts())
     assert not mission.linked
     assert [error.error_type for error in state.errors] == [ErrorType.LINK_LOST]
+    assert state.emergency_stop is EmergencyStop.REMOTE  # it boots latched, and nobody has heard that it was released

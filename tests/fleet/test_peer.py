@@ -6,7 +6,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -14,24 +14,45 @@ from agent.fleet import VehicleIdentity
 from sim.broker import BrokerKind, running_broker
 from sim.vehicle import Vehicle as Firmware
 from tests.fleet.peer import exchanges
-from tests.fleet.peer.our_vehicle import running_vehicle
+from tests.fleet.peer.our_vehicle import PICK_MS, running_vehicle
 from tests.fleet.peer.processes import Master, running_master
 
 VEHICLE = VehicleIdentity("acme", "agv-1")
 
+Json = Any  # Any: JSON
+
+
+def contradictions(states: list[Json]) -> list[str]:
+    """What one state message says against itself."""
+    found: list[str] = []
+    for state in states:
+        halted = state["paused"] or state["safetyState"]["eStop"] != "NONE"
+        statuses = {each["actionType"]: each["actionStatus"] for each in state["actionStates"]}
+        under_way = state["nodeStates"] and state["nodeStates"][0]["released"]
+        if state["driving"] and not (under_way or halted or "cancelOrder" in statuses):
+            found.append(f"it drives to nowhere: {state}")
+        if statuses.get("drop") == "FINISHED" and state["loads"]:
+            found.append(f"it carries what it dropped: {state}")
+        if statuses.get("pick") == "FINISHED" and statuses.get("drop") == "WAITING" and not state["loads"]:
+            found.append(f"it lacks what it picked: {state}")
+        if "vehicleLinkLost" in {error["errorType"] for error in state["errors"]} and not halted:
+            found.append(f"nobody can reach it, and it is not stopped: {state}")
+    return found
+
 
 @asynccontextmanager
-async def ready(kind: BrokerKind, folder: Path) -> AsyncIterator[tuple[Master, Firmware]]:
+async def ready(kind: BrokerKind, folder: Path, *, pick_ms: int = PICK_MS) -> AsyncIterator[tuple[Master, Firmware]]:
     """The peer and our vehicle, which know of each other; at the end the peer's validator has dropped nothing."""
     async with (
         running_broker(kind, folder / "broker") as broker,
         running_master(broker, VEHICLE) as master,
-        running_vehicle(broker, VEHICLE, folder) as (_, firmware),
+        running_vehicle(broker, VEHICLE, folder, pick_ms=pick_ms) as (_, firmware),
     ):
         await master.heard("connection", connectionState="ONLINE")
         await master.saw_state(lambda state: bool(state["safetyState"]["eStop"] == "NONE" and "agvPosition" in state))
         yield master, firmware
     assert master.complaints() == []
+    assert contradictions([report["body"] for report in master.said("state")]) == []
 
 
 @pytest.fixture
@@ -59,6 +80,23 @@ async def test_an_order_waits_at_its_decision_point_and_goes_on_when_extended(
 async def test_a_paused_order_goes_on_later(pair: tuple[Master, Firmware]) -> None:
     master, _ = pair
     await exchanges.paused_and_resumed(master, way_m=1.0)
+
+
+async def test_an_action_that_is_new_at_the_decision_point_is_done(pair: tuple[Master, Firmware]) -> None:
+    master, firmware = pair
+    await exchanges.told_more_at_the_decision_point(master)
+    assert len(firmware.seen("pick")) == 1
+
+
+async def test_a_pick_is_paused_and_goes_on_later(tmp_path: Path) -> None:
+    async with ready("iotcore", tmp_path, pick_ms=1_500) as (master, firmware):
+        await exchanges.paused_while_picking(master)
+        assert len(firmware.seen("pick")) == 1
+
+
+async def test_an_unsupported_instant_action_fails_with_an_error(pair: tuple[Master, Firmware]) -> None:
+    master, _ = pair
+    await exchanges.refused_an_instant_action(master)
 
 
 async def test_a_cancelled_order_ends_where_the_vehicle_is(pair: tuple[Master, Firmware]) -> None:

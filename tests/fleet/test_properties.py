@@ -30,7 +30,13 @@ from tests.fleet.orders import act, order
 from tests.fleet.rig import Rig
 from tests.fleet.schemas import SDK, problems
 
-RANK = {ActionStatus.WAITING: 0, ActionStatus.RUNNING: 1, ActionStatus.FINISHED: 2, ActionStatus.FAILED: 2}
+RANK = {
+    ActionStatus.WAITING: 0,
+    ActionStatus.RUNNING: 1,
+    ActionStatus.PAUSED: 1,
+    ActionStatus.FINISHED: 2,
+    ActionStatus.FAILED: 2,
+}
 COUNTS = st.integers(1, 4)
 BLOCKINGS = st.lists(st.sampled_from(["NONE", "SOFT", "HARD"]), max_size=5)
 SAFE = (Outcome.DONE, Outcome.FAILED, Outcome.RUNNING)
@@ -75,7 +81,7 @@ class Courses(RuleBasedStateMachine):
             count,
             released=min(count, released),
             first=place,
-            actions=self.actions(place + 1, count - 1, blockings),
+            actions=self.actions(place, count, blockings),
             order_id=state.order_id,
             update_id=update_id,
         )
@@ -252,12 +258,11 @@ class Courses(RuleBasedStateMachine):
         if isinstance(entry, OrderAccepted):
             self.base, self.base_actions, self.statuses = set(), set(), {}
         if isinstance(entry, OrderAccepted | UpdateAccepted):
-            self.note_base(entry.order, skip=isinstance(entry, UpdateAccepted))
+            self.note_base(entry.order)
 
-    def note_base(self, whole: Order, *, skip: bool) -> None:
-        base = whole.base[skip:]
-        self.base |= {(each.node_id, each.sequence_id) for each in base}
-        self.base_actions |= {action.action_id for each in base for action in each.actions}
+    def note_base(self, whole: Order) -> None:
+        self.base |= {(each.node_id, each.sequence_id) for each in whole.base}
+        self.base_actions |= {action.action_id for each in whole.base for action in each.actions}
 
 
 class TestCourses(Courses.TestCase):  # type: ignore[misc, valid-type]  # hypothesis makes the class

@@ -198,6 +198,20 @@ def test_rule_25_the_stitch_nodes_actions_are_known_already() -> None:
     assert judged(whole, state) == Accepted(is_update=True)
 
 
+def test_rule_54_a_new_action_of_the_stitch_node_has_to_be_possible() -> None:
+    state = apply(FRESH, OrderAccepted(order(2, actions={0: (act("a0"),), 1: (act("a1"),)})))
+    for wrong in (act("a9", "dance"), act("a0")):
+        whole = order(2, first=1, update_id=1, actions={1: (act("a1"), wrong)})
+        assert rejected(whole, state) is ErrorType.ORDER
+
+
+@pytest.mark.parametrize("mode", [mode for mode in OperatingMode if not mode.takes_orders])
+def test_rule_48_no_updates_while_fleet_control_is_not_in_control(mode: OperatingMode) -> None:
+    state = apply(FRESH, OrderAccepted(order(2)))
+    whole = order(2, first=1, update_id=1)
+    assert rejected(whole, state, facts=replace(AT_START, mode=mode)) is ErrorType.ORDER
+
+
 def test_an_update_cannot_take_an_action_id_of_the_base() -> None:
     state = apply(FRESH, OrderAccepted(order(2, actions={0: (act("a1"),)})))
     assert rejected(order(2, first=1, update_id=1, actions={2: (act("a1"),)}), state) is ErrorType.ORDER

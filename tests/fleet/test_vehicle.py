@@ -167,6 +167,19 @@ async def test_what_is_not_stopped_cannot_be_released(floor: Floor) -> None:
         await floor.vehicle.release("ann")
 
 
+async def test_a_person_who_is_there_when_the_line_comes_up_releases_it_at_the_first_try(floor: Floor) -> None:
+    for boots in range(1, 4):
+        floor.firmware.reset_firmware()
+        await floor.until(lambda boots=boots: boot_count(floor) > boots, releasing=False)  # type: ignore[misc]  # bound by default
+        await floor.vehicle.release("ann")
+        assert not floor.status.stopped
+
+
+def boot_count(floor: Floor) -> int:
+    line = floor.status.line
+    return line.boot_count if line.state == "up" else 0
+
+
 async def test_a_controller_starts_stopped_and_only_a_person_releases_it(floor: Floor) -> None:
     floor.firmware.reset_firmware()
     await floor.until(lambda: floor.status.stop_cause == "boot", releasing=False)

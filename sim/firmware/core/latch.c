@@ -20,13 +20,18 @@ void latch_boot(struct latch *latch, uint32_t boot_count, uint32_t now_ms)
     latch->beat_at_ms = now_ms;
 }
 
+static void close_anew(struct latch *latch, uint8_t cause)
+{
+    latch->number = next_number(latch->number);
+    latch->cause = cause;
+}
+
 bool latch_close(struct latch *latch, uint8_t cause)
 {
     if (latch->cause != RELEASED) {
         return false;
     }
-    latch->number = next_number(latch->number);
-    latch->cause = cause;
+    close_anew(latch, cause);
     return true;
 }
 
@@ -65,7 +70,12 @@ static enum latch_change take_stop(struct latch *latch, const uint8_t *info)
         latch->stops_count--;
     }
     latch->stops[latch->stops_count++] = stop;
-    return latch_close(latch, CAUSE_STOP) ? LATCH_CLOSED : LATCH_SAME;
+    if (latch->cause != RELEASED && stop == latch->stop) {
+        return LATCH_SAME; /* a repetition */
+    }
+    latch->stop = stop;
+    close_anew(latch, CAUSE_STOP); /* latched already, too: a RESET that is on its way must not release this stop */
+    return LATCH_CLOSED;
 }
 
 static enum latch_change take_reset(struct latch *latch, const uint8_t *info)

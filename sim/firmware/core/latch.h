@@ -14,6 +14,7 @@ enum latch_change { LATCH_UNKNOWN, LATCH_SAME, LATCH_CLOSED, LATCH_RELEASED };
 struct latch {
     uint16_t number;
     uint8_t cause;
+    uint16_t stop; /* the last one taken, 0 for none since the boot */
     bool lease_runs;
     uint16_t lease_ms;
     uint32_t lease_came_ms;

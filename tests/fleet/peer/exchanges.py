@@ -13,7 +13,10 @@ __all__ = [
     "extended_at_the_decision_point",
     "fetched_and_brought",
     "paused_and_resumed",
+    "paused_while_picking",
+    "refused_an_instant_action",
     "state_requested",
+    "told_more_at_the_decision_point",
 ]
 
 STEP_M: Final = 0.15  # a vehicle takes about a second
@@ -59,6 +62,39 @@ async def extended_at_the_decision_point(
     processed = await master.heard("order processed", orderId=order_id, orderUpdateId=1)
     assert (processed["error"], processed["active"]) == (None, False)
     assert len(master.said("action", actionId=pick["actionId"], actionStatus="RUNNING")) == 1
+
+
+async def told_more_at_the_decision_point(master: Master, order_id: str = "more") -> None:
+    """Waits at the end of its base; an update has a new action for the very node that it stands on."""
+    start, till = node("start", 0, 0.0), node("till", 4, 2 * STEP_M, released=False)
+    await master.assign(order(order_id, 0, start, node("shelf", 2, STEP_M), till))
+    await master.heard("order processed", orderId=order_id, orderUpdateId=0)
+    pick = action(f"{order_id}-pick", "pick")
+    await master.assign(order(order_id, 1, node("shelf", 2, STEP_M, pick), node("till", 4, 2 * STEP_M)))
+    processed = await master.heard("order processed", orderId=order_id, orderUpdateId=1)
+    assert (processed["error"], processed["active"]) == (None, False)
+    assert [report["actionStatus"] for report in master.said("action", actionId=pick["actionId"])][-1] == "FINISHED"
+
+
+async def paused_while_picking(master: Master, order_id: str = "hold") -> None:
+    """A pick that a pause catches is PAUSED until the vehicle is resumed, and done once."""
+    pick = action(f"{order_id}-pick", "pick")
+    await master.assign(order(order_id, 0, node("start", 0, 0.0, pick)))
+    await master.heard("action", actionId=pick["actionId"], actionStatus="RUNNING")
+    await _done(master, f"{order_id}-on", "startPause")
+    await master.heard("action", actionId=pick["actionId"], actionStatus="PAUSED")
+    assert master.said("action", actionId=pick["actionId"], actionStatus="FINISHED") == []
+    await _done(master, f"{order_id}-off", "stopPause")
+    processed = await master.heard("order processed", orderId=order_id)
+    assert (processed["error"], processed["cancelled"], processed["active"]) == (None, False, False)
+
+
+async def refused_an_instant_action(master: Master, action_id: str = "dance-please") -> None:
+    """What a vehicle cannot do is FAILED, and an error that names it says why."""
+    await master.act(action_id, "dance")
+    failed = await master.heard("instant action", actionId=action_id, actionStatus="FAILED")
+    assert failed["error"]["errorType"] == "instantActionError"
+    assert {"referenceKey": "actionId", "referenceValue": action_id} in failed["error"]["errorReferences"]
 
 
 async def paused_and_resumed(master: Master, order_id: str = "pause", *, way_m: float) -> None:

@@ -22,7 +22,7 @@ from sim.vehicle import VehicleOptions
 from tests.fleet.peer.orders import MAP_ID
 from tests.waiting import until
 
-__all__ = ["running_vehicle"]
+__all__ = ["PICK_MS", "running_vehicle"]
 
 SPEED_M_S: Final = 1
 PICK_MS: Final = 100
@@ -31,13 +31,13 @@ GLANCE_S: Final = 0.05
 
 @asynccontextmanager
 async def running_vehicle(
-    broker: Broker, identity: VehicleIdentity, folder: Path, *, x_m: float = 0.0
+    broker: Broker, identity: VehicleIdentity, folder: Path, *, x_m: float = 0.0, pick_ms: int = PICK_MS
 ) -> AsyncIterator[tuple[Vehicle, Firmware]]:
     """A vehicle at (x, 0), released and ready to move, and its firmware, which knows what really happened."""
     clock = SystemClock()
     new_id = IdFactory(clock.wall, Random())
     options = VehicleOptions(
-        serial=identity.serial_number, speed_mm_s=1000 * SPEED_M_S, pick_ms=PICK_MS, x_mm=round(x_m * 1000)
+        serial=identity.serial_number, speed_mm_s=1000 * SPEED_M_S, pick_ms=pick_ms, x_mm=round(x_m * 1000)
     )
     firmware = Firmware(folder / "firmware", options)
     log = EventLog.open(folder / "log", LogSettings(), clock=clock, new_id=new_id)

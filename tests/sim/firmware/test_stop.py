@@ -115,14 +115,58 @@ def test_stop_commands_standstill_at_once_brakes_hard_and_fails_what_runs_and_wa
     assert bridge.happened("move_end")[-1].at_ms - stopped_ms <= 1200 / 2.5 + STEP_MS
 
 
-def test_each_stop_is_answered_and_a_second_cause_changes_nothing() -> None:
+def test_each_stop_is_answered_and_another_cause_changes_nothing() -> None:
     bridge = Bridge().ready()
     first = bridge.stop(1)[0].info
     assert bridge.stop(1)[0].info == first
-    assert bridge.stop(2)[0].info == struct.pack("<BH", 0xE2, 2) + first[3:]
     bridge.lease_ms = None
     bridge.run(400)
-    assert bridge.latch()[1] == STOP
+    bridge.break_down(1)
+    bridge.run(STEP_MS)
+    assert bridge.latch() == (int.from_bytes(first[3:], "little"), STOP)
+
+
+@pytest.mark.parametrize("latched_by", ["a stop", "the boot", "the lease", "a fault"])
+def test_a_reset_on_its_way_never_releases_a_stop_that_came_to_a_latched_vehicle(latched_by: str) -> None:
+    bridge = Bridge() if latched_by == "the boot" else Bridge().ready()
+    if latched_by == "a stop":
+        bridge.stop(6)
+    elif latched_by == "the lease":
+        bridge.lease_ms = None
+        bridge.run(400)
+    elif latched_by == "a fault":
+        bridge.break_down(1)
+        bridge.run(STEP_MS)
+        bridge.break_down(0)
+    number, cause = bridge.latch()
+    assert cause != 0
+    bridge.beat(250)
+    (answer,) = bridge.stop(7)
+    assert answer.info == struct.pack("<BHH", 0xE2, 7, number + 1)
+    for _ in range(10):
+        bridge.reset_latch(number)
+    assert bridge.latch() == (number + 1, STOP)
+    bridge.stop(7)
+    bridge.reset_latch(number + 1)
+    assert bridge.latch() == (number + 1, 0)
+
+
+def test_a_repeated_stop_takes_no_new_number_and_latches_again_after_a_release() -> None:
+    bridge = Bridge().ready()
+    bridge.stop(1)
+    number = bridge.latch()[0]
+    for _ in range(5):
+        bridge.stop(1)
+    assert bridge.latch() == (number, STOP)
+    bridge.release()
+    bridge.stop(1)
+    assert bridge.latch() == (number + 1, STOP)
+
+
+def test_latch_numbers_of_boots_that_follow_each_other_lie_apart() -> None:
+    firsts = [Bridge(boot_count=boot_count).latch()[0] for boot_count in range(1, 256)]
+    assert len({*firsts}) == 255
+    assert min(abs(later - earlier) for earlier, later in zip(sorted(firsts), sorted(firsts)[1:], strict=False)) >= 257
 
 
 def test_stop_and_heartbeat_need_no_link() -> None:
