@@ -357,6 +357,16 @@ class KioskTillRequest(EventData):
     reason: Text | None = None
 
 
+@event_type("kiosk.bring.v1", Stream.KIOSK)
+class KioskBring(EventData):
+    """A product was asked for from its shelf: a vehicle shall bring it to the till."""
+
+    request_id: Key
+    till_id: Key
+    basket_id: Key
+    sku: Key
+
+
 # --- vehicles ---------------------------------------------------------------------------------------------
 
 

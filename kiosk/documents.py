@@ -21,6 +21,7 @@ __all__ = [
     "Products",
     "RequestNow",
     "Suggestion",
+    "VehiclePart",
     "Why",
 ]
 
@@ -131,12 +132,19 @@ class LogPart(_Document):
     waiting: int
 
 
+class VehiclePart(_Document):
+    """A vehicle that serves this shop."""
+
+    id: str
+
+
 class AgentStatus(_Document):
     """How the agent is."""
 
     link: LinkPart
     log: LogPart
     products: int = 0
+    vehicles: tuple[VehiclePart, ...] = ()
 
 
 class Problem(_Document):

@@ -10,6 +10,7 @@ __all__ = [
     "AgentCameUp",
     "AgentWentDown",
     "BasketSeen",
+    "BringTapped",
     "CodeFound",
     "DecisionFailed",
     "DecisionSeen",
@@ -61,6 +62,14 @@ class AddTapped:
 @dataclass(frozen=True, slots=True)
 class NotNowTapped:
     """Not now on the card that showed `sku` when the finger came down."""
+
+    slot: int
+    sku: str
+
+
+@dataclass(frozen=True, slots=True)
+class BringTapped:
+    """Have it brought on the card that showed `sku` when the finger came down."""
 
     slot: int
     sku: str
@@ -234,6 +243,7 @@ Input = (
     | Touched
     | AddTapped
     | NotNowTapped
+    | BringTapped
     | UndoTapped
     | LookOpened
     | LookClosed

@@ -8,10 +8,11 @@ from enum import StrEnum
 from kiosk.documents import Basket, BasketLine, Product, Suggestion
 from kiosk.money import money, quantity
 from kiosk.offers import offer_picture
-from kiosk.state import Add, AddState, Agent, Look, Note, Slot, State
+from kiosk.state import Add, AddState, Agent, BringState, Look, Note, Notice, Slot, State
 from kiosk.words import Words
 
-__all__ = ["CardKind", "CardPicture", "FoundPicture", "LinePicture", "LookPicture", "Painter", "Picture", "StatusKind"]
+__all__ = ["BringKind", "CardKind", "CardPicture", "FoundPicture", "LinePicture", "LookPicture", "Painter", "Picture"]
+__all__ += ["StatusKind"]
 
 
 class StatusKind(StrEnum):
@@ -33,6 +34,16 @@ class CardKind(StrEnum):
     DONE = "done"
     REFUSED = "refused"
     HIDDEN = "hidden"
+
+
+class BringKind(StrEnum):
+    """How the part of a card looks that has the product brought."""
+
+    NONE = ""
+    OFFERED = "offered"
+    ASKED = "asked"
+    SENT = "sent"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,8 @@ class CardPicture:
     reason: str = ""
     outcome: str = ""
     outcome_detail: str = ""
+    bring: BringKind = BringKind.NONE
+    bring_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +222,7 @@ class Painter:
             outcome, detail = self._outcome(add)
         out = product.stock is not None and Decimal(product.stock) <= 0
         offer = offer_picture(product, self.words, self.zone)
+        bring, bring_text = self._bring(state, slot)
         return CardPicture(
             kind=kind,
             sku=product.sku,
@@ -223,7 +237,23 @@ class Painter:
             reason=self._reason(slot.card.item),
             outcome=outcome,
             outcome_detail=detail,
+            bring=bring,
+            bring_text=bring_text,
         )
+
+    def _bring(self, state: State, slot: Slot) -> tuple[BringKind, str]:
+        words = self.words
+        if slot.bring is None:
+            offered = state.offers_bring(slot)
+            return (BringKind.OFFERED, words.text("Have it brought")) if offered else (BringKind.NONE, "")
+        match slot.bring.state:
+            case BringState.ASKED:
+                up = state.agent is Agent.UP
+                return BringKind.ASKED, words.text("Asked for it") if up else words.text("Kept")
+            case BringState.SENT:
+                return BringKind.SENT, words.text("Asked for it")
+            case BringState.REFUSED:
+                return BringKind.REFUSED, words.text("Not brought")
 
     def _outcome(self, add: Add) -> tuple[str, str]:
         words = self.words
@@ -312,6 +342,13 @@ class Painter:
                 return words.text("No open basket: scan the first item at the till")
             case Note.TOO_MANY:
                 return words.text("Too many taps are waiting for the agent")
+            case Note.BRING_REFUSED | Note.NO_VEHICLES:
+                return self._not_brought(notice, name)
+
+    def _not_brought(self, notice: Notice, name: str) -> str:
+        if notice.note is Note.NO_VEHICLES:
+            return self.words.text("{name} is not brought: no vehicle here", name=name)
+        return self.words.text("{name} is not brought: {why}", name=name, why=notice.reason)
 
     def _look(self, state: State, look: Look) -> LookPicture:
         words = self.words

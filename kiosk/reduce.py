@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from kiosk import inputs
+from kiosk.brings import end_bring, take_bring
 from kiosk.documents import AgentStatus
 from kiosk.effects import Step
 from kiosk.looking import erase, key_pressed, keys_rested, letter, open_look, take_code, take_found, tell_search
@@ -39,6 +40,7 @@ _TOUCHES: Final = (
     inputs.Touched,
     inputs.AddTapped,
     inputs.NotNowTapped,
+    inputs.BringTapped,
     inputs.UndoTapped,
     inputs.FoundTapped,
     inputs.LetterTapped,
@@ -81,6 +83,8 @@ def _take_tap(state: State, event: inputs.Input, now_s: float) -> Step:
             return take_card(state, number, sku, now_s)
         case inputs.NotNowTapped(slot=number, sku=sku):
             return dismiss_card(state, number, sku, now_s)
+        case inputs.BringTapped(slot=number, sku=sku):
+            return take_bring(state, number, sku, now_s)
         case inputs.FoundTapped(sku=sku):
             return add_found(state, sku, now_s)
         case inputs.UndoTapped():
@@ -135,7 +139,7 @@ def _take_post(
     state = replace(state, in_flight="")
     match event:
         case inputs.PostDone(id=post_id, request=None):
-            return drop_post(state, post_id), ()
+            return drop_post(end_bring(state, post_id, now_s), post_id), ()
         case inputs.PostDone(id=post_id, request=request):
             assert request is not None, "the other case"
             state = take_request(drop_post(state, post_id), request, now_s)
@@ -143,7 +147,7 @@ def _take_post(
             pending = add is not None and add.state is AddState.PENDING
             return state, tuple(follow for follow in follow_pending(state) if pending and follow.request_id == post_id)
         case inputs.PostRefused(id=post_id, detail=detail):
-            return refuse_post(state, post_id, detail, now_s), ()
+            return refuse_post(end_bring(state, post_id, now_s, event), post_id, detail, now_s), ()
         case inputs.PostReturned(id=post_id):
             return return_post(state, post_id), ()
 
@@ -155,6 +159,7 @@ def _take_status(state: State, status: AgentStatus) -> State:
         link_since=status.link.since,
         waiting=status.log.waiting,
         catalogue_size=status.products,
+        has_vehicles=bool(status.vehicles),
     )
 
 

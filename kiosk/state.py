@@ -17,6 +17,8 @@ __all__ = [
     "Add",
     "AddState",
     "Agent",
+    "Bring",
+    "BringState",
     "Card",
     "Face",
     "Look",
@@ -57,6 +59,14 @@ class AddState(StrEnum):
     REFUSED = "refused"
 
 
+class BringState(StrEnum):
+    """Where a Have it brought stands: `asked` is not with the agent yet."""
+
+    ASKED = "asked"
+    SENT = "sent"
+    REFUSED = "refused"
+
+
 class Note(StrEnum):
     """What the bar at the bottom says."""
 
@@ -69,6 +79,8 @@ class Note(StrEnum):
     MISREAD = "misread"
     NO_BASKET = "no_basket"
     TOO_MANY = "too_many"
+    BRING_REFUSED = "bring_refused"
+    NO_VEHICLES = "no_vehicles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +114,22 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Bring:
+    """A product asked for from its shelf, by the kiosk's id."""
+
+    request_id: str
+    state: BringState = BringState.ASKED
+    ended_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
     """One fixed place. A busy slot keeps its card: `request_id` of an Add, or `hidden_until_s` after Not now."""
 
     card: Card | None = None
     request_id: str = ""
     hidden_until_s: float | None = None
+    bring: Bring | None = None
 
     @property
     def busy(self) -> bool:
@@ -178,6 +200,7 @@ class State:
     link_since: datetime | None = None
     waiting: int = 0
     catalogue_size: int | None = None
+    has_vehicles: bool = False
 
     as_of: datetime | None = None
     """When the basket and the cards were last current, after a restart that has not heard of the till yet."""
@@ -203,6 +226,16 @@ class State:
     def add_of(self, request_id: str) -> Add | None:
         """The Add of a request."""
         return next((add for add in self.adds if add.request_id == request_id), None)
+
+    def offers_bring(self, slot: Slot) -> bool:
+        """Whether a card's product can be asked for from its shelf: a vehicle is there, the till took the item."""
+        add = self.add_of(slot.request_id)
+        return self.has_vehicles and slot.bring is None and add is not None and add.state is AddState.DONE
+
+    @property
+    def has_room_for_taps(self) -> bool:
+        """Whether another tap can wait for the agent."""
+        return sum(post.tap for post in self.posts) < POSTS_MAX // 2
 
     @property
     def open_basket(self) -> Basket | None:

@@ -12,7 +12,22 @@ from typing import Any, Final
 
 from kiosk.documents import Basket, Decision, Product, Suggestion
 from kiosk.effects import Ask, Effect, LookUp, Step
-from kiosk.state import POSTS_MAX, PRODUCTS_MAX, AddState, Agent, Card, Face, Note, Notice, Post, Slot, State, number_id
+from kiosk.state import (
+    POSTS_MAX,
+    PRODUCTS_MAX,
+    Add,
+    AddState,
+    Agent,
+    BringState,
+    Card,
+    Face,
+    Note,
+    Notice,
+    Post,
+    Slot,
+    State,
+    number_id,
+)
 
 __all__ = [
     "REFRESH_S",
@@ -34,6 +49,7 @@ SPARE_ITEMS: Final = 3  # asked for beyond the slots, so that a free slot fills 
 ASK_AGAIN_S: Final = 1.0
 DONE_SHOWN_S: Final = 3.0
 REFUSED_SHOWN_S: Final = 6.0
+BRING_OFFERED_S: Final = 8.0  # time to ask the customer
 VIEWED_MIN_S: Final = 1.0  # long enough to read a card
 REFRESH_S: Final = 10.0  # how old a price on the screen may be that nobody announced: an offer that begins
 NOTICE_S: Final = 5.0
@@ -230,6 +246,12 @@ def _has_ended(state: State, slot: Slot, now_s: float) -> bool:
     add = state.add_of(slot.request_id)
     if add is None:
         return True
-    if add.ended_s is None:
-        return False
-    return now_s - add.ended_s >= (DONE_SHOWN_S if add.state is AddState.DONE else REFUSED_SHOWN_S)
+    ended_s = add.ended_s if slot.bring is None else slot.bring.ended_s
+    return ended_s is not None and now_s - ended_s >= _shown_s(state, slot, add)
+
+
+def _shown_s(state: State, slot: Slot, add: Add) -> float:
+    if state.offers_bring(slot):
+        return BRING_OFFERED_S
+    refused = add.state is AddState.REFUSED or (slot.bring is not None and slot.bring.state is BringState.REFUSED)
+    return REFUSED_SHOWN_S if refused else DONE_SHOWN_S

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from kiosk.documents import RequestNow
 from kiosk.effects import Follow, Step
-from kiosk.state import POSTS_MAX, Add, AddState, Agent, Card, Note, Post, Slot, State, Undo, number_id
+from kiosk.state import Add, AddState, Agent, Card, Note, Post, Slot, State, Undo, number_id
 from kiosk.suggestions import say, with_feedback
 
 __all__ = ["SETTLE_S", "UNDO_S", "add_found", "dismiss_card", "drop_post", "lose_request", "refuse_post", "take_card"]
@@ -137,7 +137,7 @@ def _ask_till(
     state: State, sku: str, kind: Literal["add_item", "remove_item"], now_s: float
 ) -> tuple[State, str] | None:
     basket = state.open_basket
-    if basket is None or sum(post.tap for post in state.posts) >= POSTS_MAX // 2:
+    if basket is None or not state.has_room_for_taps:
         return None
     state, request_id = number_id(state)
     body = {"request_id": request_id, "basket_id": basket.basket_id, "kind": kind, "sku": sku, "quantity": "1"}

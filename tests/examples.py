@@ -143,6 +143,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {  # Any: a JSON object
         "outcome": "refused",
         "reason": "basket is being paid",
     },
+    "kiosk.bring.v1": {"request_id": "br-1", "till_id": "till-3", "basket_id": "b-1001", "sku": "1082185"},
     "agv.order.v1": {
         "vehicle_id": "agv-1",
         "order_id": "o-1",

@@ -15,7 +15,7 @@ from agent.api.refusal import Refusal
 from agent.api.route import JSON, KEY_PATTERN, Access, Body, Parameter, Route, json_answer
 from agent.api.shelf_news import ShelfNews
 from agent.api.shelf_product import Shelf, ShelfProduct
-from agent.catalogue import Catalogue, ImportCounts
+from agent.catalogue import Catalogue, ImportCounts, Product
 from agent.errors import Problem, StorageFailed
 
 __all__ = ["CSV", "ProductRoutes"]
@@ -119,12 +119,20 @@ class ProductRoutes:
     async def get_product(self, request: web.Request, caller: Caller) -> web.Response:
         """One product."""
         del caller
-        sku = request.match_info["sku"]
+        found = await self.product(request.match_info["sku"])
+        return web.Response(body=self._shelf.show(found).model_dump_json().encode(), content_type=JSON)
+
+    async def product(self, sku: str) -> Product:
+        """The product of a SKU.
+
+        Raises:
+            Refusal: 404 when there is none.
+        """
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._reading, self._catalogue.by_sku, sku)
         if found is None:
             raise Refusal(404, "unknown_product", f"no product {sku}")
-        return web.Response(body=self._shelf.show(found).model_dump_json().encode(), content_type=JSON)
+        return found
 
     async def import_catalogue(self, request: web.Request, caller: Caller) -> web.Response:
         """Spool the file, then import it; once begun, the import goes on even if the caller leaves."""

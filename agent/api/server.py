@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from agent import __version__
 from agent.api.agv_routes import AgvRoutes
 from agent.api.basket_routes import BasketRoutes
+from agent.api.bring_routes import BringRoutes
 from agent.api.caller import Caller
 from agent.api.decision_routes import DecisionRoutes
 from agent.api.device_status import ListenerState
@@ -120,7 +121,7 @@ class LocalApi:
             *self._products.routes(),
             *OfferRoutes(offers, packs, clock).routes(),
             *DecisionRoutes(adviser, shelf, log, decoder).routes(),
-            *self._own_routes(report, receipts, fleet),
+            *self._own_routes(report, receipts, fleet, BringRoutes(fleet, self._products.product, log, decoder)),
         ]
 
     @property
@@ -190,9 +191,10 @@ class LocalApi:
         return serve
 
     def _own_routes(
-        self, report: StatusReport, receipts: Callable[[], Receipts | None], fleet: Fleet
+        self, report: StatusReport, receipts: Callable[[], Receipts | None], fleet: Fleet, brings: BringRoutes
     ) -> Iterator[Route]:
         yield from AgvRoutes(fleet).routes()
+        yield from brings.routes()
         yield from StatusRoutes(report, receipts, self._unready, self._metrics).routes()
         yield self._openapi_route()
 

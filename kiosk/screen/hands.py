@@ -106,7 +106,7 @@ class Hands:
     def _target(self, what: str, slot: int) -> Kivy:
         view = self._app.view
         match what:
-            case "add" | "not_now":
+            case "add" | "not_now" | "bring":
                 return view.cards[slot].ids[what]
             case "undo" | "look_up":
                 return view.ids[what]
@@ -186,6 +186,7 @@ def _shown(state: State, picture: Picture) -> dict[str, Json]:
                 "offer": card.offer,
                 "offer_id": card.offer_id,
                 "reason": card.reason,
+                "bring": card.bring,
             }
             for card in picture.cards
         ],

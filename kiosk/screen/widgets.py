@@ -15,7 +15,7 @@ from kiosk import inputs
 from kiosk.arrangement import Arrangement
 from kiosk.fitting import fit, tied
 from kiosk.fonts import font_for, plain_markup
-from kiosk.picture import CardKind, CardPicture, FoundPicture, LinePicture, LookPicture, Picture, StatusKind
+from kiosk.picture import BringKind, CardKind, CardPicture, FoundPicture, LinePicture, LookPicture, Picture, StatusKind
 
 __all__ = ["CardView", "FoundView", "LineView", "LookView", "Press", "Root", "Text"]
 
@@ -28,6 +28,11 @@ CARD_SIGNS: Final = {
     CardKind.DONE: "✓",
     CardKind.REFUSED: "✕",
     CardKind.HIDDEN: "−",  # noqa: RUF001 - a minus sign, not a hyphen
+}
+BRING_LOOKS: Final = {
+    BringKind.ASKED: CardKind.PENDING,
+    BringKind.SENT: CardKind.DONE,
+    BringKind.REFUSED: CardKind.REFUSED,
 }
 STATUS_SIGNS: Final = {
     StatusKind.STARTING: "◔",
@@ -124,6 +129,10 @@ class CardView(BoxLayout):
     outcome = StringProperty("")
     outcome_detail = StringProperty("")
     sign = StringProperty("")
+    bring = StringProperty(BringKind.NONE.value)
+    bring_text = StringProperty("")
+    bring_look = StringProperty(CardKind.DONE.value)
+    bring_sign = StringProperty("")
     out = BooleanProperty(False)
     wide = BooleanProperty(True)
     number = NumericProperty(0)
@@ -133,11 +142,14 @@ class CardView(BoxLayout):
         self.number = number
         self._sku = ""
         self._actions = (self.ids.actions.__self__, self.ids.outcome_box.__self__)  # ids alone keep nothing alive
-        add, not_now = self.ids.add, self.ids.not_now
-        add.aim = not_now.aim = lambda: self._sku
+        self._brings = (self.ids.bring.__self__, self.ids.bring_said.__self__)
+        add, not_now, bring = self.ids.add, self.ids.not_now, self.ids.bring
+        add.aim = not_now.aim = bring.aim = lambda: self._sku
+        bring.on_tap = lambda sku: take(inputs.BringTapped(number, sku))
         add.on_tap = lambda sku: take(inputs.AddTapped(number, sku))
         not_now.on_tap = lambda sku: take(inputs.NotNowTapped(number, sku))
         self._show_actions(CardKind.EMPTY)
+        self._show_bring(BringKind.NONE)
 
     def show(self, card: CardPicture) -> None:
         self._sku = card.sku
@@ -150,6 +162,9 @@ class CardView(BoxLayout):
             self.kind = card.kind.value
             self.sign = CARD_SIGNS.get(card.kind, "")
             self._show_actions(card.kind)
+        self.bring_text = card.bring_text
+        if self.bring != card.bring.value:
+            self._show_bring(card.bring)
 
     def _show_actions(self, kind: CardKind) -> None:
         """Buttons or outcome, in the same place."""
@@ -160,6 +175,15 @@ class CardView(BoxLayout):
             foot.clear_widgets()
             if wanted is not None:
                 foot.add_widget(wanted)
+
+    def _show_bring(self, kind: BringKind) -> None:
+        """The button or what became of it, in the same place beside the outcome."""
+        self.bring = kind.value
+        look = BRING_LOOKS.get(kind, CardKind.DONE)
+        self.bring_look, self.bring_sign = look.value, CARD_SIGNS[look]
+        button, said = self._brings
+        _put(self.ids.outcome_box, button, kind is BringKind.OFFERED)
+        _put(self.ids.outcome_box, said, kind in BRING_LOOKS)
 
 
 class FoundView(BoxLayout):

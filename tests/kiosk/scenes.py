@@ -11,6 +11,7 @@ from kiosk.effects import Ask, Effect
 from kiosk.kept_screen import KeptScreen
 from kiosk.reduce import reduce
 from kiosk.state import Face, Slot, State
+from kiosk.taps import SETTLE_S
 
 __all__ = [
     "HOSTILE",
@@ -97,10 +98,15 @@ def decision(*skus: str, decision_id: str = "d-1") -> Decision:
     return Decision.model_validate({"decision_id": decision_id, "items": items})
 
 
-def status(link: str = "online", waiting: int = 0, products: int = 90_000) -> AgentStatus:
+def status(link: str = "online", waiting: int = 0, products: int = 90_000, vehicles: int = 0) -> AgentStatus:
     """The agent's status."""
     return AgentStatus.model_validate(
-        {"link": {"state": link, "since": MORNING.isoformat()}, "log": {"waiting": waiting}, "products": products}
+        {
+            "link": {"state": link, "since": MORNING.isoformat()},
+            "log": {"waiting": waiting},
+            "products": products,
+            "vehicles": [{"id": f"agv-{number}"} for number in range(1, vehicles + 1)],
+        }
     )
 
 
@@ -148,6 +154,20 @@ class Kiosk:
         assert card is not None
         self.take(inputs.NotNowTapped(slot, card.sku))
 
+    def with_vehicle(self) -> "Kiosk":
+        """The agent says that a vehicle is there."""
+        return self.take(inputs.StatusSeen(status(vehicles=1)))
+
+    def tap_bring(self, slot: int) -> str:
+        """Adds, waits for the till and taps Have it brought; the id of that."""
+        self.answered(self.tap_add(slot), "done")
+        card = self.state.slots[slot].card
+        assert card is not None
+        self.take(inputs.BringTapped(slot, card.sku), after_s=2 * SETTLE_S)
+        bring = self.state.slots[slot].bring
+        assert bring is not None
+        return bring.request_id
+
     def answered(self, request_id: str, state: str, reason: str | None = None) -> "Kiosk":
         now = RequestNow.model_validate({"request_id": request_id, "state": state, "reason": reason})
         return self.take(inputs.PostTaken(request_id), inputs.PostDone(request_id, now), after_s=0.1)
@@ -170,6 +190,18 @@ def _accepted(slots: int) -> Kiosk:
     kiosk = Kiosk.new(slots).advised()
     kiosk.answered(kiosk.tap_add(0), "done").take(inputs.BasketSeen(basket(2, 6, total="14.27")))
     return kiosk.take(inputs.DecisionSeen(2, decision("102", "103", "104", "105", decision_id="d-2")))
+
+
+def _bring_offered(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised().with_vehicle()
+    return kiosk.answered(kiosk.tap_add(0), "done").take(inputs.BasketSeen(basket(2, 6, total="14.27")))
+
+
+def _brings(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised().with_vehicle()
+    sent, _, refused = (kiosk.tap_bring(slot) for slot in range(3))
+    kiosk.take(inputs.PostTaken(sent), inputs.PostDone(sent), inputs.PostTaken(refused))
+    return kiosk.take(inputs.PostRefused(refused, "no_vehicles", "this store has no vehicles"))
 
 
 def _offline(slots: int) -> Kiosk:
@@ -252,6 +284,8 @@ SCENES: Final[Mapping[str, Callable[[int], Kiosk]]] = {
     "suggestions": _basket_with_suggestions,
     "accepted": _accepted,
     "outcomes": _outcomes,
+    "bring-offered": _bring_offered,
+    "brings": _brings,
     "offline": _offline,
     "agent-down": _agent_down,
     "look-up": _looked_up,

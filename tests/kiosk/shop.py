@@ -96,9 +96,9 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(folder: Path) -> AsyncIterator[Shop]:
-    """A shop that sells bread and butter together."""
-    async with running_agent(folder) as agent:
+async def open_shop(folder: Path, settings: str = "") -> AsyncIterator[Shop]:
+    """A shop that sells bread and butter together; `settings` are added to the agent's."""
+    async with running_agent(folder, f"[link]\nenabled = false\n{settings}") as agent:
         shop = Shop(agent)
         await shop.take_catalogue(CATALOGUE)
         await shop.sell_together(BREAD, BUTTER, baskets=6)

@@ -15,6 +15,7 @@ from tests.kiosk.shop import BREAD, BUTTER, CATALOGUE, CODE, Shop, open_shop
 
 pytestmark = pytest.mark.skipif(find_spec("kivy") is None, reason="the kiosk extra is not installed")
 
+VEHICLE = '[[vehicles]]\nid = "agv-1"\nmanufacturer = "acme"\nserial_number = "1"\nport = "{port}"\n'
 OPTIONS = ("--till", "till-3", "--size", "1024x600")
 
 
@@ -84,6 +85,26 @@ async def test_undo_of_an_added_item_asks_the_till_to_take_it_out(shop: Shop) ->
         request = await shop.answer(till, "done")
         assert (request["kind"], request["sku"]) == ("remove_item", BUTTER)
         await kiosk.shows(lambda painted: "taken back" in painted["notice"])
+
+
+async def test_what_is_in_the_basket_is_asked_for_from_its_shelf_through_an_outage_and_once(tmp_path: Path) -> None:
+    async with (
+        open_shop(tmp_path, VEHICLE.format(port=tmp_path / "unplugged")) as shop,
+        running_kiosk(shop.data, *OPTIONS) as kiosk,
+        shop.agent.session() as till,
+    ):
+        slot = await with_butter(shop, kiosk)
+        assert kiosk.painted["cards"][slot]["bring"] == ""
+        await kiosk.order(do="tap", what="add", slot=slot)
+        await shop.answer(till, "done")
+        await kiosk.shows(lambda painted: painted["cards"][slot]["bring"] == "offered")
+        await shop.agent.child.kill()
+        await kiosk.shows(lambda painted: painted["status_kind"] == "down")
+        await kiosk.order(do="tap", what="bring", slot=slot)
+        await kiosk.shows(lambda painted: painted["cards"][slot]["bring"] == "asked" and not painted["can_undo"])
+        await shop.agent.child.start()
+        await kiosk.shows(lambda painted: painted["cards"][slot]["bring"] == "sent")
+        await kiosk.keeps(0)
 
 
 async def test_a_kiosk_killed_in_mid_basket_shows_the_same_basket_again(shop: Shop) -> None:

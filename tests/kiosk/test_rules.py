@@ -43,7 +43,7 @@ class World:
     def tap(self, number: int) -> None:
         slot = number % 4
         card = self.kiosk.state.slots[slot].card
-        tapped = (inputs.AddTapped, inputs.NotNowTapped)[number // 4 % 2]
+        tapped = (inputs.AddTapped, inputs.NotNowTapped, inputs.BringTapped)[number // 4 % 3]
         self.kiosk.take(tapped(slot, card.sku if card else "101"))
 
     def undo(self, _: int) -> None:
@@ -71,7 +71,9 @@ class World:
             self.kiosk.answered(open_ones[number % len(open_ones)].request_id, ("done", "refused")[number % 2], "no")
 
     def wait(self, number: int) -> None:
-        self.kiosk.take(inputs.Ticked(MORNING), inputs.StatusSeen(status("offline", number)), after_s=number / 4)
+        self.kiosk.take(
+            inputs.Ticked(MORNING), inputs.StatusSeen(status("offline", number, vehicles=1)), after_s=number / 4
+        )
 
 
 STEPS: tuple[Callable[[World, int], None], ...] = (
@@ -92,6 +94,7 @@ def test_rules_that_hold_after_every_step(steps: list[tuple[Callable[[World, int
         shown = [slot.card.sku for slot in state.slots if slot.card is not None]
         assert len(shown) == len(set(shown)), "one product stands in one slot"
         assert len(state.slots) == 4
+        assert all(slot.request_id for slot in state.slots if slot.bring), "what is brought was added"
         assert len(state.posts) <= POSTS_MAX
         ids = [post.id for post in state.posts]
         assert len(ids) == len(set(ids)), "every tap has an id of its own"
