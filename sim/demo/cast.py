@@ -55,7 +55,7 @@ async def open_cast(
     )
     plain = [TillPlayer(one, world.till_sender(one.till_id), world.clock) for one in schedules]
     sensors = _sensors(world, source, seed, sensor_events_per_hour)
-    async with world.head_office() as client:
+    async with world.cloud_client("storeforward-head-office") as client:
         desk = PriceDesk(
             client,
             DEVICE,

@@ -6,11 +6,12 @@ from ipaddress import ip_address
 
 from sim.cloud.reconcile import Reconciliation
 from sim.demo.advice import Advice
+from sim.demo.missions import Missions
 from sim.demo.outage import Outage
 from sim.demo.sender import Tally
 from sim.demo.summary import DayCloseAnswer, Sample
 
-__all__ = ["check_all", "check_kiosks"]
+__all__ = ["check_all", "check_kiosks", "check_vehicles"]
 
 
 def check_all(
@@ -25,8 +26,9 @@ def check_all(
     listeners: Iterable[tuple[str, int]],
     exit_codes: Sequence[int],
     advice: Advice,
+    missions: Missions,
 ) -> dict[str, bool]:
-    """Every promise and whether it was kept; what needs kiosks is promised only where there are any."""
+    """Every promise and whether it was kept; what needs kiosks or vehicles is promised only where there are any."""
     return {
         "every acknowledged event is in the cloud": tally.acknowledged <= in_ledger,
         "nothing is missing": reconciliation.missing == 0,
@@ -42,6 +44,7 @@ def check_all(
         "everything listened on loopback only": all(ip_address(host).is_loopback for host, _ in listeners),
         "every process ended in good order": not any(exit_codes),
         **check_kiosks(advice),
+        **check_vehicles(missions),
     }
 
 
@@ -54,4 +57,20 @@ def check_kiosks(advice: Advice) -> dict[str, bool]:
         checks["what staff added at the kiosks was sold"] = not advice.not_sold
     if advice.suggestions_painted:
         checks["late suggestions were never shown"] = not advice.late_painted
+    return checks
+
+
+def check_vehicles(missions: Missions) -> dict[str, bool]:
+    """What vehicles promise, as far as there was anything to check it on."""
+    if not missions.figures.vehicles:
+        return {}
+    checks = {
+        "every errand was done, or it is told why not": not missions.unexplained,
+        "the vehicles picked and dropped once what the shop calls done": (
+            missions.figures.physical_picks_equal_actions is True
+        ),
+        "no vehicle moved while it was stopped": not missions.moved_while_stopped,
+    }
+    if missions.figures.agv_stops:
+        checks["a stopped vehicle stood until a person released it"] = not missions.stops_broken
     return checks

@@ -56,8 +56,9 @@ async def run_demo(options: DemoOptions) -> bool:
         with open_view(plan.day, headless=_is_headless(options)) as view:
             summary, samples = await play_day(plan, view.update)
         report.write(plan.day, summary, samples)
-    if summary.kiosk_absence:
-        _say(summary.kiosk_absence)
+    for absence in (summary.kiosk_absence, summary.vehicle_absence):
+        if absence:
+            _say(absence)
     if options.as_json:
         click.echo(summary.to_json(), nl=False)
     else:

@@ -10,12 +10,15 @@ from typing import Any, Final
 from agent import __version__
 from agent.clock import SystemClock
 from sim.broker import BrokerKind
-from sim.demo.cast import KIOSK_TILLS, Cast, open_cast
+from sim.demo.cast import KIOSK_TILLS, TILLS, Cast, open_cast
+from sim.demo.floor import Floor, open_floor
 from sim.demo.kiosks import Kiosks
 from sim.demo.outcome import gather, sum_up
 from sim.demo.sampling import Sampler
+from sim.demo.shop_floor import ShopFloor
 from sim.demo.staff import Staff
 from sim.demo.summary import DayCloseAnswer, Phase, Sample, StoreDay, Summary
+from sim.demo.vehicles import VEHICLES_FOLDER, Vehicles
 from sim.demo.world import World
 from sim.store.assortment import Assortment
 from sim.store.baskets import SalesSource
@@ -67,8 +70,11 @@ async def play_day(plan: DayPlan, show: Callable[[Sample], None]) -> tuple[Summa
         EnvironmentFault: when a part of the world cannot be started.
     """
     kiosks = Kiosks(KIOSK_TILLS, windows=plan.kiosk_windows)
+    shop_floor = ShopFloor(plan.assortment, TILLS)
+    vehicles = Vehicles(plan.out / VEHICLES_FOLDER, shop_floor.starts)
     async with (
-        World(plan.out, plan.source, kiosks, speed=plan.speed, broker_kind=plan.broker_kind) as world,
+        World(plan.out, plan.source, kiosks, vehicles, speed=plan.speed, broker_kind=plan.broker_kind) as world,
+        open_floor(world, shop_floor, seed=plan.seed) as floor,
         open_cast(
             world,
             plan.source,
@@ -77,17 +83,18 @@ async def play_day(plan: DayPlan, show: Callable[[Sample], None]) -> tuple[Summa
             sensor_events_per_hour=plan.sensor_events_per_hour,
         ) as cast,
     ):
-        sampler = Sampler(world, cast.tills, show)
+        sampler = Sampler(world, cast.tills, floor, show)
         async with _watched(sampler):
             sampler.phase = Phase.SELLING
-            await _sell(plan, world, cast)
+            await _sell(plan, world, cast, floor)
             await kiosks.stop()
             sampler.phase = Phase.CATCHING_UP
+            await floor.close()
             await _until(lambda: _drained(world), DRAIN_TIMEOUT_S)
             sampler.phase = Phase.CLOSING
             day_close = await _day_close(plan, world)
             await _until(lambda: _drained(world), DRAIN_TIMEOUT_S)
-        evidence = await gather(world, sampler, day_close)
+        evidence = await gather(world, sampler, floor, day_close)
     wall_s = _MACHINE.monotonic_s() - plan.began_s
     return sum_up(plan.source.name, plan.seed, plan.out, evidence, wall_s), sampler.samples
 
@@ -105,7 +112,7 @@ async def _watched(sampler: Sampler) -> AsyncIterator[None]:
     await sampler.take()
 
 
-async def _sell(plan: DayPlan, world: World, cast: Cast) -> None:
+async def _sell(plan: DayPlan, world: World, cast: Cast, floor: Floor) -> None:
     """The whole day, with what goes wrong in it."""
     players: list[Coroutine[Any, Any, None]] = [
         *(till.play() for till in cast.tills),
@@ -113,6 +120,7 @@ async def _sell(plan: DayPlan, world: World, cast: Cast) -> None:
     ]
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_cut_network(plan, world), name="outage")
+        tasks.create_task(floor.open(_selling_s(plan, world)), name="errands")
         if plan.kill_agent:
             tasks.create_task(_kill_agent(plan, world, cast), name="kill")
         for number, player in enumerate(players, start=1):
@@ -136,6 +144,11 @@ async def _kill_agent(plan: DayPlan, world: World, cast: Cast) -> None:
 
 async def _anybody_looks(people: Sequence[Staff]) -> bool:
     return any(person.has_cards() for person in people)
+
+
+def _selling_s(plan: DayPlan, world: World) -> float:
+    """How long the day still takes."""
+    return (plan.source.ends_at - world.clock.wall()).total_seconds() / world.clock.speed
 
 
 async def _until_share(plan: DayPlan, world: World, share: float) -> None:
@@ -162,8 +175,7 @@ async def _drained(world: World) -> bool:
 
 async def _day_close(plan: DayPlan, world: World) -> DayCloseAnswer:
     """Let the last business day end, and wait for the ledger's answers to all of them."""
-    ahead = plan.source.ends_at - world.clock.wall()
-    await asyncio.sleep(max(0.0, ahead.total_seconds() / world.clock.speed))
+    await asyncio.sleep(max(0.0, _selling_s(plan, world)))
     days = [day.isoformat() for day in plan.source.days]
 
     async def answered() -> bool:

@@ -112,6 +112,8 @@ def _figures(summary: Summary) -> RenderableType:
     )
     for name, words in _advice_rows(summary):
         facts.add_row(name, words)
+    for name, words in _vehicle_rows(summary):
+        facts.add_row(name, words)
     facts.add_row("day close", f"the ledger's answer: {summary.day_close}")
     facts.add_row("took", f"{summary.wall_s:.0f} s, seed {summary.seed}")
     return facts
@@ -129,6 +131,23 @@ def _advice_rows(summary: Summary) -> Iterator[tuple[str, str]]:
         took_ms, target_ms = getattr(advice, name), TARGETS_MS[name]
         over = "" if took_ms is None or took_ms <= target_ms else ": over the target on this machine, this time"
         yield words, f"p95 {_ms(took_ms)} (target {target_ms:,.0f} ms){over}"
+
+
+def _vehicle_rows(summary: Summary) -> Iterator[tuple[str, str]]:
+    """What the vehicles did, and what held them up."""
+    missions = summary.missions
+    if not missions.vehicles:
+        yield "vehicles", summary.vehicle_absence or "none"
+        return
+    brought = f"{missions.agv_brings_done} of {missions.agv_brings_asked} that kiosks asked for"
+    loads = f"{missions.physical_picks} picks and {missions.physical_drops} drops"
+    yield "vehicles", f"{missions.vehicles}; {missions.agv_orders_done} errands done, {brought}; {loads}"
+    if missions.agv_orders_not_done:
+        yield "not done", "; ".join(missions.agv_orders_not_done)
+    yield "stop", f"standstill after {_ms(missions.stop_ms_max)} (the command: {_ms(missions.agv_stop_command_ms)})"
+    held_up = f"{missions.agv_lease_stops} leases ended, {missions.agv_stalls} signs of life came late"
+    late = f" (at most {missions.agv_stall_ms_max} ms)" if missions.agv_stalls else ""
+    yield "releases", f"{missions.agv_releases} by a person; {held_up}{late}"
 
 
 def _network_words(summary: Summary) -> str:

@@ -14,6 +14,8 @@ from sim.cloud.counts import Window
 from sim.cloud.reconcile import Reconciliation, reconcile
 from sim.demo.advice import Advice, added_and_not_sold, figures_of
 from sim.demo.checks import check_all
+from sim.demo.floor import Floor
+from sim.demo.missions import MissionFigures, Missions, missions_of
 from sim.demo.outage import Outage, find_outages
 from sim.demo.percentile import percentile
 from sim.demo.sampling import Sampler
@@ -42,14 +44,17 @@ class Evidence:
     listeners: list[tuple[str, int]]
     exit_codes: list[int]
     advice: Advice
+    missions: Missions
     ledger_file: Path
     log_file: Path
 
 
-async def gather(world: World, sampler: Sampler, day_close: DayCloseAnswer) -> Evidence:
+async def gather(world: World, sampler: Sampler, floor: Floor, day_close: DayCloseAnswer) -> Evidence:
     """Stop the agent and the twin, in this order, and collect what both know."""
     listeners = list(world.listeners())
     exit_codes = [*world.kiosks.exit_codes, await world.agent.stop()]
+    world.vehicles.stop()
+    exit_codes += world.vehicles.exit_codes
     outages = find_outages(sampler.samples)
     evidence = Evidence(
         tally=world.tally,
@@ -63,6 +68,7 @@ async def gather(world: World, sampler: Sampler, day_close: DayCloseAnswer) -> E
         listeners=listeners,
         exit_codes=exit_codes,
         advice=_advice(world),
+        missions=_missions(world, floor),
         ledger_file=world.ledger_file,
         log_file=world.log_file,
     )
@@ -100,6 +106,8 @@ def sum_up(data_source: str, seed: int, out: Path, evidence: Evidence, wall_s: f
         day_close=evidence.day_close,
         advice=evidence.advice.figures,
         kiosk_absence=evidence.advice.absence,
+        missions=evidence.missions.figures,
+        vehicle_absence=evidence.missions.absence,
         invariants=check_all(
             tally=tally,
             in_ledger=evidence.in_ledger,
@@ -111,6 +119,7 @@ def sum_up(data_source: str, seed: int, out: Path, evidence: Evidence, wall_s: f
             listeners=evidence.listeners,
             exit_codes=evidence.exit_codes,
             advice=evidence.advice,
+            missions=evidence.missions,
         ),
     )
 
@@ -128,6 +137,20 @@ def _advice(world: World) -> Advice:
         unsent_taps=kiosks.unsent_taps,
         not_sold=added_and_not_sold(events["kiosk.till_request.v1"], events["pos.sale.v1"]),
     )
+
+
+def _missions(world: World, floor: Floor) -> Missions:
+    """What the vehicles did until the floor was closed, beside what the cloud knows of them."""
+    vehicles = world.vehicles
+    if not vehicles.running:
+        return Missions(MissionFigures(0), vehicles.absence)
+    names = ("agv.action.v1", "agv.stop.v1", "kiosk.bring.v1")
+    events = {name: list(world.ledger.data_of(name)) for name in names}
+    truths = {
+        one.vehicle_id: [seen for seen in one.firmware.truth() if seen.at_us <= floor.closed_s * 1e6]
+        for one in vehicles.running
+    }
+    return missions_of(truths, floor.dispatcher.reports, floor.person.stops, events, floor.person.stalls)
 
 
 def _stream_results(reconciliation: Reconciliation) -> dict[Stream, StreamResult]:

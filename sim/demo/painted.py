@@ -19,6 +19,8 @@ class PaintedCard(_Said):
     name: str
     price: str
     reason: str
+    bring: str = ""
+    """`offered` when the product may be asked for from its shelf."""
 
 
 class Painted(_Said):

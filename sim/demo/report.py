@@ -18,13 +18,14 @@ from sim.demo.outage import find_outages
 from sim.demo.picture import render_svg
 from sim.demo.report_readme import README
 from sim.demo.summary import CaptureKind, Sample, StoreDay, StreamCount, Summary
+from sim.demo.vehicles import VEHICLES_FOLDER
 
 __all__ = ["ReportFolder", "ReportFolderRefused", "ReportFolderUnusable"]
 
 FIRST_LINE: Final = README.partition("\n")[0]  # how we know our own folders again
 FILES: Final = ("summary.json", "log-depth.png", "log-depth.svg", "terminal.svg", "samples.csv")
 WORLD_FILES: Final = ("agent.log", KIOSK_LOG, "storeforward.toml", *PICTURES)
-FOLDERS: Final = ("data", "cloud")
+FOLDERS: Final = ("data", "cloud", VEHICLES_FOLDER)
 
 
 class ReportFolderRefused(CallerError):

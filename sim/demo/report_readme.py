@@ -18,6 +18,7 @@ kiosk.log       what the kiosks had to say besides
 agent.log       what the agent had to say; storeforward.toml is the settings file it ran with
 data/           the agent's data folder; data/log/events.sqlite is the event log
 cloud/          the cloud's side; cloud/ledger.sqlite is the ledger: each event it accepted, once
+vehicles/       one folder for each vehicle, where there were any: agv-1/truth.jsonl is what it physically did
 
 The next demo into this folder replaces these files and folders and touches nothing else.
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from agent.clock import SystemClock
 from agent.event_types import Stream
+from sim.demo.floor import Floor
 from sim.demo.percentile import percentile
 from sim.demo.players import Till
 from sim.demo.summary import KioskView, LinkState, Phase, Sample, StreamCount
@@ -21,11 +22,12 @@ RECENT_EVENTS: Final = 200
 class Sampler:
     """Keeps every sample and hands each to a view."""
 
-    def __init__(self, world: World, tills: Sequence[Till], show: Callable[[Sample], None]) -> None:
+    def __init__(self, world: World, tills: Sequence[Till], floor: Floor, show: Callable[[Sample], None]) -> None:
         self.samples: list[Sample] = []
         self.phase = Phase.STARTING
         self._world = world
         self._tills = tills
+        self._floor = floor
         self._show = show
         self._machine = SystemClock()
         self.began_s = self._machine.monotonic_s()
@@ -64,6 +66,7 @@ class Sampler:
             append_ms_p99=percentile(recent, 0.99),
             event_to_cloud_ms_p50=percentile(self._world.ledger.recent_times_ms(RECENT_EVENTS), 0.5),
             kiosks=self._kiosks(),
+            vehicles=self._floor.views,
         )
         self.samples.append(sample)
         self._show(sample)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.demo.day_so_far import DayColumn, DaySoFar
-from sim.demo.summary import CaptureKind, LinkState, Phase, Sample, TillState, TillView
+from sim.demo.summary import CaptureKind, LinkState, Phase, Sample, TillState, TillView, VehicleView
 
 __all__ = ["COLUMNS_MIN", "ROWS_MIN", "Screen"]
 
@@ -36,6 +36,12 @@ _TILL_LOOKS: Final = {
     TillState.PAYING: ("◆", "green"),
     TillState.IDLE: ("·", "bright_black"),
     TillState.WAITING: ("!", "bold yellow"),
+}
+_VEHICLE_LOOKS: Final = {  # by the first word of what it does; the others are work at a place
+    "driving": ("▸", "cyan"),
+    "standing": ("·", "bright_black"),
+    "stopped": ("■", "bold red"),
+    "out": ("!", "bold yellow"),
 }
 _LINK_LOOKS: Final = {
     LinkState.ONLINE: ("●", "green", "━"),
@@ -68,9 +74,12 @@ class Screen:
         header_rows, capture_rows = (4, 6) if tall else (2, 3)
         columns = Layout()
         columns.split_row(Layout(name="left", size=left), Layout(name="right"))
+        vehicles = self._vehicles() if tall else None
+        vehicle_rows = len(self._sample.vehicles) + BORDER_ROWS if vehicles else 0
         columns["left"].split_column(
             Layout(self._tills(till_rows - 1, wide=wide), size=till_rows + BORDER_ROWS),
-            Layout(self._depth(left - 4, height - header_rows - till_rows - 2 * BORDER_ROWS)),
+            *([Layout(vehicles, size=vehicle_rows)] if vehicles else []),
+            Layout(self._depth(left - 4, height - header_rows - till_rows - vehicle_rows - 2 * BORDER_ROWS)),
         )
         kiosks = self._kiosks() if tall else None
         used_rows = header_rows + LINK_ROWS + capture_rows + 3 * BORDER_ROWS
@@ -122,6 +131,19 @@ class Screen:
         if len(shown) < len(tills):
             table.add_row(Text(f"… and {len(tills) - len(shown)} more", style="bright_black"))
         return _panel(table, f"{len(tills)} tills")
+
+    def _vehicles(self) -> Panel | None:
+        vehicles = self._sample.vehicles
+        if not vehicles:
+            return None
+        table = _table(header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, min_width=16)
+        table.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
+        table.add_column(justify="right", no_wrap=True)
+        for vehicle in vehicles:
+            table.add_row(*_vehicle_cells(vehicle))
+        return _panel(table, f"{len(vehicles)} vehicles")
 
     def _depth(self, width: int, rows: int) -> Panel:
         columns = self._so_far.columns(width)
@@ -206,6 +228,15 @@ def _till_cells(till: TillView, *, wide: bool) -> Iterable[RenderableType]:
     yield f"{till.sales:,}"
     if wide:
         yield f"{till.sales_total:,.2f}"
+
+
+def _vehicle_cells(vehicle: VehicleView) -> Iterable[RenderableType]:
+    kind = vehicle.doing.split()[0]
+    glyph, style = _VEHICLE_LOOKS.get(kind, ("◆", "green"))
+    yield vehicle.vehicle_id
+    yield Text(f"{glyph} {vehicle.doing}", style=style)
+    yield vehicle.errand
+    yield f"{vehicle.done} done"
 
 
 def _link_words(sample: Sample, since_s: float) -> tuple[str, str, str]:

@@ -20,7 +20,9 @@ WANTED_SHARE: Final = 0.9
 IMPULSE_SHARE: Final = 0.2
 NOT_NOW_SHARE: Final = 0.1
 UNDO_SHARE: Final = 0.15  # of taps
+BRING_SHARE: Final = 0.4  # of what a till has taken in: the customer has not got it yet
 
+AIM_S: Final = 0.7  # a button that has just appeared takes no tap
 REACH_S: Final = (0.15, 0.35)  # for the next item
 LOOK_TIMEOUT_S: Final = 2.0  # nobody waits longer for suggestions
 ANSWER_TIMEOUT_S: Final = 3.0
@@ -104,7 +106,17 @@ class Staff:
         await self.kiosk.until(lambda: self._kind(slot) in ("done", "refused"), ANSWER_TIMEOUT_S)
         if self._kind(slot) == "done":
             await self._album.look(self.kiosk)
-            await self._perhaps_undo(slot)
+            if not await self._perhaps_have_it_brought(slot):
+                await self._perhaps_undo(slot)
+
+    async def _perhaps_have_it_brought(self, slot: int) -> bool:
+        """In a shop with vehicles; whether it was tapped."""
+        painted = self.kiosk.painted
+        if painted is None or painted.cards[slot].bring != "offered" or self._random.random() >= BRING_SHARE:
+            return False
+        await asyncio.sleep(AIM_S)
+        await self.kiosk.tap("bring", slot)
+        return True
 
     async def _dismiss(self, slot: int) -> None:
         await self.kiosk.tap("not_now", slot)

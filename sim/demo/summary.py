@@ -11,6 +11,7 @@ from typing import Any
 
 from agent.event_types import Stream
 from sim.demo.advice import TARGETS_MS, AdviceFigures
+from sim.demo.missions import MissionFigures
 
 __all__ = [
     "CaptureKind",
@@ -25,6 +26,7 @@ __all__ = [
     "Summary",
     "TillState",
     "TillView",
+    "VehicleView",
 ]
 
 
@@ -125,6 +127,16 @@ class KioskView:
 
 
 @dataclass(frozen=True, slots=True)
+class VehicleView:
+    """One vehicle: what it does in a word or two, its errand, and how many it has done."""
+
+    vehicle_id: str
+    doing: str
+    errand: str
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
 class StreamCount:
     """One stream so far: events acknowledged by the log, and events in the ledger."""
 
@@ -155,6 +167,7 @@ class Sample:
     append_ms_p99: float | None = None
     event_to_cloud_ms_p50: float | None = None
     kiosks: KioskView | None = None
+    vehicles: tuple[VehicleView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +214,8 @@ class Summary:
     day_close: DayCloseAnswer
     advice: AdviceFigures
     kiosk_absence: str
+    missions: MissionFigures
+    vehicle_absence: str
     invariants: Mapping[str, bool]
 
     @property
@@ -218,8 +233,9 @@ class Summary:
         fields["out"] = str(self.out)
         fields["sales_total"] = {currency: str(amount) for currency, amount in self.sales_total.items()}
         fields["streams"] = {stream: _figures(result) for stream, result in self.streams.items()}
-        del fields["advice"]
+        del fields["advice"], fields["missions"]
         fields |= {name: getattr(self.advice, name) for name in AdviceFigures.__slots__}
+        fields |= {name: getattr(self.missions, name) for name in MissionFigures.__slots__}
         fields["targets_ms"] = dict(TARGETS_MS)
         fields["invariants"] = dict(self.invariants)
         return {name: round(value, 3) if isinstance(value, float) else value for name, value in fields.items()}

@@ -21,6 +21,7 @@ from sim.demo.kiosks import KIOSK_LOG, Kiosks
 from sim.demo.processes import Child
 from sim.demo.sender import Sender, Tally
 from sim.demo.till_requests import TillRequestLine
+from sim.demo.vehicles import Vehicles
 from sim.network import FaultProxy, LineState
 from sim.store.baskets import SalesSource
 
@@ -30,6 +31,8 @@ DEVICE: Final = DeviceName("demo-store", "box-1")
 LEAD_S: Final = 4.0
 """Between the moment the shop clock is set and the day's beginning: agent and kiosks start meanwhile."""
 ASK_TIMEOUT_S: Final = 5.0
+
+Json = dict[str, Any]  # Any: JSON
 
 _SETTINGS: Final = """\
 # Written by the demo. `storeforward config show --config THIS_FILE --origin` explains it.
@@ -62,13 +65,21 @@ class World:
     """Enter it to start everything; leave it and everything has ended, the files are whole."""
 
     def __init__(
-        self, out: Path, source: SalesSource, kiosks: Kiosks, *, speed: float, broker_kind: BrokerKind
+        self,
+        out: Path,
+        source: SalesSource,
+        kiosks: Kiosks,
+        vehicles: Vehicles,
+        *,
+        speed: float,
+        broker_kind: BrokerKind,
     ) -> None:
         self.out = out
         self.folder = DataFolder(out / "data")
         self.ledger_file = out / "cloud" / "ledger.sqlite"
         self.tally = Tally()
         self.kiosks = kiosks
+        self.vehicles = vehicles
         self.outage_s = 0.0
         self.clock = ShopClock(source.starts_at, 0.0, speed)
         self._source = source
@@ -91,13 +102,15 @@ class World:
             self.twin = Child(self._twin_arguments(), self.out / "cloud" / "twin.log", self._twin_ready, self._machine)
             closing.push_async_callback(self.twin.stop)
             await self.twin.start()
+            closing.callback(self.vehicles.stop)
+            await asyncio.to_thread(self.vehicles.start)
             self._tcp_port = _free_port()
             await self._open_sessions(closing)
             self.agent = Child(self._agent_arguments(), self.out / "agent.log", self._agent_ready, self._machine)
             closing.push_async_callback(self.agent.stop)
             self.clock = ShopClock(self._source.starts_at, self._machine.monotonic_s() + LEAD_S, self.clock.speed)
             settings_file = self.out / "storeforward.toml"
-            settings_file.write_text(self._settings(), encoding="utf-8")
+            settings_file.write_text(self._settings() + self.vehicles.settings, encoding="utf-8")
             closing.push_async_callback(self.kiosks.stop)
             kiosks = self.kiosks.start(settings_file, self.folder.path, self.out / KIOSK_LOG)
             await asyncio.gather(self.agent.start(), kiosks)
@@ -124,9 +137,14 @@ class World:
         headers = {"Storeforward-Producer": producer}
         return Sender(self._unix, "http://agent", headers, producer, self.tally, self.clock)
 
-    def head_office(self) -> aiomqtt.Client:
+    def cloud_client(self, name: str) -> aiomqtt.Client:
         """Somebody in the cloud, straight at the broker; to be entered."""
-        return mqtt_client(self._broker.host, self._broker.port, "storeforward-head-office")
+        return mqtt_client(self._broker.host, self._broker.port, name)
+
+    @property
+    def broker_address(self) -> tuple[str, int]:
+        """Host and port of the broker, as the cloud's side has it."""
+        return self._broker.host, self._broker.port
 
     @property
     def network_is_up(self) -> bool:
@@ -143,13 +161,18 @@ class World:
             self.network.restore()
             self.outage_s = self._machine.monotonic_s() - began_s
 
-    async def status(self) -> dict[str, Any] | None:  # Any: JSON
+    async def status(self) -> Json | None:
         """The agent's own status; None while it is down."""
-        try:
-            async with self._unix.get("http://agent/v1/status", timeout=ClientTimeout(ASK_TIMEOUT_S)) as response:
-                return dict(await response.json()) if response.ok else None
-        except (ClientError, OSError, TimeoutError):
-            return None
+        return await self._ask("GET", "/v1/status")
+
+    async def vehicles_now(self) -> list[Json]:
+        """What the agent says of each vehicle; nothing while it is down."""
+        found = await self._ask("GET", "/v1/agvs")
+        return list(found["vehicles"]) if found else []
+
+    async def ask_of_vehicle(self, vehicle_id: str, what: str, **wish: str) -> bool:
+        """Have a vehicle stopped or released; whether the agent did so."""
+        return await self._ask("POST", f"/v1/agvs/{vehicle_id}/{what}", wish) is not None
 
     def listeners(self) -> Iterator[tuple[str, int]]:
         """Every TCP listener of the processes that this world started."""
@@ -157,6 +180,15 @@ class World:
         for pid in (self.agent.pid, self.twin.pid, self._broker.pid, *kiosks):
             if pid is not None:
                 yield from listeners_of(pid)
+
+    async def _ask(self, method: str, path: str, body: Json | None = None) -> Json | None:
+        """The agent's answer on its socket; None while it is down, and when it refuses."""
+        timeout = ClientTimeout(ASK_TIMEOUT_S)
+        try:
+            async with self._unix.request(method, f"http://agent{path}", json=body, timeout=timeout) as response:
+                return dict(await response.json()) if response.ok else None
+        except (ClientError, OSError, TimeoutError):
+            return None
 
     async def _open_sessions(self, closing: AsyncExitStack) -> None:
         self._producers = ProducerRegistry(self.folder.identity)

@@ -8,6 +8,7 @@ from typing import Final
 
 from agent.event_types import Stream
 from sim.demo.advice import AdviceFigures
+from sim.demo.missions import MissionFigures
 from sim.demo.summary import (
     CaptureKind,
     DayCloseAnswer,
@@ -114,6 +115,24 @@ SUMMARY: Final = Summary(
         cloud_to_kiosk_ms_p95=None,
     ),
     kiosk_absence="",
+    missions=MissionFigures(
+        vehicles=2,
+        agv_orders_done=7,
+        agv_orders_not_done=("restock-8: the shop closed before it was done",),
+        agv_brings_asked=3,
+        agv_brings_done=3,
+        agv_stops=2,
+        stop_ms_max=5.232,
+        agv_stop_command_ms=523.7,
+        physical_picks=7,
+        physical_drops=7,
+        physical_picks_equal_actions=True,
+        agv_releases=5,
+        agv_lease_stops=1,
+        agv_stalls=4,
+        agv_stall_ms_max=261,
+    ),
+    vehicle_absence="",
     invariants={"nothing_missing": True, "nothing_counted_twice": True},
 )
 

@@ -7,17 +7,24 @@ from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from sqlite3 import connect
+from typing import Any
 
 import pytest
 
 from sim.demo import kiosks
 from sim.demo.album import PICTURES
 from sim.demo.command import DemoOptions, run_demo
+from sim.firmware import products
 from sim.store.source import SourceOptions
 from tests.sim.small_day import write_small_day
 
 DURATION_S = 12.0
 KIOSK_CHECKS = {"no tap at a kiosk was lost", "late suggestions were never shown"}
+VEHICLE_CHECKS = {
+    "every errand was done, or it is told why not",
+    "the vehicles picked and dropped once what the shop calls done",
+    "no vehicle moved while it was stopped",
+}
 needs_kivy = pytest.mark.skipif(find_spec("kivy") is None, reason="the kiosk extra is not installed")
 NAMED_BY_THE_ISSUE = {
     "data_source", "events_accepted", "events_delivered", "missing", "duplicates", "conflicts", "outage_s",
@@ -82,20 +89,31 @@ async def test_staff_tap_at_two_kiosks_on_a_day_that_follows_others(
     assert summary["invariants"].keys() >= KIOSK_CHECKS
     assert any((out / name).read_bytes().startswith(b"\x89PNG") for name in PICTURES if (out / name).exists())
     assert not (out / "data" / "history.csv").exists()
+    check_vehicles(summary)
+    assert summary["agv_stops"] >= 1
+    assert summary["agv_stop_command_ms"] > 0
+    assert summary["invariants"]["a stopped vehicle stood until a person released it"]
+    assert (out / "vehicles" / "agv-1" / "truth.jsonl").read_text().count('"what": "pick"') >= 1
 
 
-async def test_without_sales_data_and_without_kivy_a_seeded_day_is_played_without_kiosks(
+async def test_without_sales_data_without_kivy_and_without_a_compiler_a_seeded_day_is_played_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kiosks, "find_spec", lambda _: None)
-    assert await run_demo(options(tmp_path / "report", SourceOptions(dataset_folder=None, baskets=20)))
+    monkeypatch.setattr(products, "_build_folder", lambda: tmp_path / "nothing built yet")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    out = tmp_path / "report"
+    assert await run_demo(options(out, SourceOptions(dataset_folder=None, baskets=20)))
     told = capsys.readouterr()
     summary = json.loads(told.out)
     assert "The tills have no kiosks" in told.err
     assert "generator" in summary["data_source"]
     assert summary["missing"] == summary["duplicates"] == summary["conflicts"] == 0
     assert (summary["kiosks"], summary["decisions"], summary["tap_to_paint_ms_p95"]) == (0, 0, None)
-    assert not summary["invariants"].keys() & KIOSK_CHECKS
+    assert not summary["invariants"].keys() & (KIOSK_CHECKS | VEHICLE_CHECKS)
+    assert "The shop has no vehicles, for their firmware cannot be built: no C compiler 'cc'" in told.err
+    assert (summary["vehicles"], summary["agv_orders_done"], summary["stop_ms_max"]) == (0, 0, None)
+    assert not (out / "vehicles").exists()
 
 
 @pytest.mark.parametrize("broker", ["iotcore", "mosquitto"])
@@ -107,6 +125,17 @@ async def test_an_agent_killed_in_mid_sale_loses_and_doubles_nothing(
     summary = json.loads(capsys.readouterr().out)
     assert (summary["missing"], summary["duplicates"], summary["conflicts"]) == (0, 0, 0)
     assert summary["events_accepted"] > 300
+    check_vehicles(summary)
+    assert summary["agv_lease_stops"] >= 1  # when the agent was killed
+
+
+def check_vehicles(summary: dict[str, Any]) -> None:  # Any: JSON
+    """Two vehicles did something, each pick and drop once, and everything that they promise was checked."""
+    assert (summary["vehicles"], summary["vehicle_absence"]) == (2, "")
+    assert summary["agv_orders_done"] >= 1
+    assert summary["physical_picks_equal_actions"] is True
+    assert summary["physical_picks"] >= summary["agv_orders_done"]
+    assert summary["invariants"].keys() >= VEHICLE_CHECKS
 
 
 def counted(file: Path, table: str) -> int:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from sim.demo.advice import AdviceFigures
 from sim.demo.ending import ending, verdict
+from sim.demo.missions import MissionFigures
 from sim.demo.summary import DayCloseAnswer, Summary
 from tests.sim.demo_samples import SUMMARY, failed
 
@@ -85,3 +86,17 @@ def test_a_demo_without_kiosks_says_why() -> None:
     text = page(replace(SUMMARY, advice=AdviceFigures(kiosks=0), kiosk_absence="Kivy is not installed."))
     assert "Kivy is not installed." in text
     assert "target" not in text
+
+
+def test_the_vehicles_errands_stops_and_ended_leases_are_told() -> None:
+    text = page(SUMMARY, 120)
+    assert "2; 7 errands done, 3 of 3 that kiosks asked for; 7 picks and 7 drops" in text
+    assert "restock-8: the shop closed before it was done" in text
+    assert "standstill after 5.2 ms (the command: 523.7 ms)" in text
+    assert "5 by a person; 1 leases ended, 4 signs of life came late (at most 261 ms)" in text
+
+
+def test_a_demo_without_vehicles_says_why() -> None:
+    text = page(replace(SUMMARY, missions=MissionFigures(0), vehicle_absence="No C compiler."))
+    assert "No C compiler." in text
+    assert "standstill" not in text

@@ -33,6 +33,9 @@ PROMISED_KEYS = {
     "invariants",
     "out",
     "version",
+    "agv_orders_done",
+    "stop_ms_max",
+    "physical_picks_equal_actions",
 }
 
 

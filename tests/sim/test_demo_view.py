@@ -18,7 +18,7 @@ from agent.event_types import Stream
 from sim.demo.day_so_far import DaySoFar
 from sim.demo.progress_lines import ProgressLines
 from sim.demo.screen import Screen
-from sim.demo.summary import CaptureKind, KioskView, LinkState, Phase, Sample, StreamCount, TillState
+from sim.demo.summary import CaptureKind, KioskView, LinkState, Phase, Sample, StreamCount, TillState, VehicleView
 from sim.demo.view import LiveView, open_view, terminal_console
 from tests.sim.demo_samples import DAY, SUMMARY, samples
 
@@ -59,6 +59,21 @@ def test_a_tall_frame_shows_what_the_kiosks_do(size: tuple[int, int]) -> None:
     text = "\n".join(lines)
     for words in ("till-12 ▣", "2 kiosks", "11 · 2 in 96 decisions", "143 ms", "62 ms", "total"):
         assert words in text
+
+
+@pytest.mark.parametrize("size", [(80, 32), (110, 34), (200, 60)])
+def test_a_tall_frame_has_a_line_for_each_vehicle(size: tuple[int, int]) -> None:
+    seen = until(15.0)
+    vehicles = (
+        VehicleView("agv-1", "driving", "stock-room → shelf-3-11", 3),
+        VehicleView("agv-2", "stopped (person)", "", 2),
+    )
+    lines = frame([*seen[:-1], replace(seen[-1], vehicles=vehicles)], size)
+    assert len(lines) == size[1]
+    (first,) = [line for line in lines if "agv-1" in line]
+    (second,) = [line for line in lines if "agv-2" in line]
+    assert all(words in first for words in ("▸ driving", "stock-room", "3 done"))
+    assert all(words in second for words in ("■ stopped (person)", "2 done"))
 
 
 @pytest.mark.parametrize("size", SIZES)

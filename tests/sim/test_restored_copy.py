@@ -11,6 +11,7 @@ from sim.broker import BrokerKind
 from sim.cloud.reconcile import reconcile
 from sim.demo.kiosks import Kiosks
 from sim.demo.sender import Sender
+from sim.demo.vehicles import Vehicles
 from sim.demo.world import World
 from sim.store.source import SourceOptions, open_source
 from tests.examples import EXAMPLES
@@ -67,7 +68,8 @@ KEPT_ASIDE = "SELECT source, id FROM conflicts"
 @asynccontextmanager
 async def store(tmp_path: Path) -> AsyncIterator[RestoredStore]:
     source = open_source(SourceOptions(data_file=write_small_day(tmp_path / "sales.csv", baskets=1)))
-    async with World(tmp_path / "out", source, Kiosks((), windows=False), speed=1.0, broker_kind=KIND) as world:
+    kiosks, vehicles = Kiosks((), windows=False), Vehicles(tmp_path / "vehicles", ())
+    async with World(tmp_path / "out", source, kiosks, vehicles, speed=1.0, broker_kind=KIND) as world:
         yield RestoredStore(world, tmp_path / "backup")
 
 
