@@ -189,7 +189,9 @@ async def test_header_ids_of_the_connection_topic_go_on_over_reconnects(kind: Br
         await desk.online()
         await cut_for_a_moment(proxy, desk)
         await until(lambda: len(master.words) >= 3)
-        assert [each.body["headerId"] for each in master.of(FleetTopic.CONNECTION)][:3] == [1, 0, 3]
+        first, broken, again, *_ = (each.body["headerId"] for each in master.of(FleetTopic.CONNECTION))
+        assert (first, broken) == (1, 0)
+        assert again >= 3  # each try to connect makes a will
 
 
 async def test_without_a_broker_publishing_is_no_fault_and_the_reason_is_told() -> None:
