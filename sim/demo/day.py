@@ -178,10 +178,12 @@ async def _day_close(plan: DayPlan, world: World) -> DayCloseAnswer:
     await asyncio.sleep(max(0.0, _selling_s(plan, world)))
     days = [day.isoformat() for day in plan.source.days]
 
-    async def answered() -> bool:
-        return all(world.ledger.day_answer(day) is not None for day in days)
+    def answers() -> list[bool | None]:
+        return [world.ledger.day_answer(day) for day in days]
 
-    if not await _until(answered, DAY_CLOSE_TIMEOUT_S):
-        return DayCloseAnswer.UNANSWERED
-    agreed = all(world.ledger.day_answer(day) for day in days)
-    return DayCloseAnswer.AGREED if agreed else DayCloseAnswer.DIFFERS
+    async def agreed() -> bool:
+        return all(answers())
+
+    if await _until(agreed, DAY_CLOSE_TIMEOUT_S):  # while events of the day are on their way, the ledger still differs
+        return DayCloseAnswer.AGREED
+    return DayCloseAnswer.UNANSWERED if None in answers() else DayCloseAnswer.DIFFERS
