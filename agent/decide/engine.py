@@ -99,7 +99,11 @@ class DecisionEngine:
             look = ranking.scored[first : first + CANDIDATES_PER_LOOK]
             on_sale = self._learned.on_sale([item for item, _ in look])
             products = self._shelf.products([each.sku for each in on_sale.values()])
-            rules = {item: self._rule_against(each, products.get(each.sku), exposure) for item, each in on_sale.items()}
+            without_catalogue = not products and self._shelf.is_empty()
+            rules = {
+                item: _rule_against(each, products.get(each.sku), exposure, without_catalogue=without_catalogue)
+                for item, each in on_sale.items()
+            }
             allowed = [item for item, _ in look if rules[item] is None]
             reasons = reasons_of(allowed, ranking.blend, ranking.shopper, self._learned, self._shelf)
             for item, score in look:
@@ -112,17 +116,20 @@ class DecisionEngine:
             if tried >= REASONS_TRIED_MAX:
                 return
 
-    def _rule_against(self, offered: OnSale, product: Product | None, exposure: Exposure) -> Rule | None:
-        if offered.sku in exposure.dismissed:
-            return Rule.DISMISSED
-        if offered.sku in exposure.capped:
-            return Rule.CAPPED
-        if product is None and not self._shelf.is_empty():
-            return Rule.UNKNOWN
-        on_hand = offered.on_hand
-        if on_hand is None and product is not None and product.stock is not None:
-            on_hand = float(product.stock)
-        return Rule.OUT_OF_STOCK if on_hand is not None and on_hand <= 0 else None
+
+def _rule_against(
+    offered: OnSale, product: Product | None, exposure: Exposure, *, without_catalogue: bool
+) -> Rule | None:
+    if offered.sku in exposure.dismissed:
+        return Rule.DISMISSED
+    if offered.sku in exposure.capped:
+        return Rule.CAPPED
+    if product is None and not without_catalogue:
+        return Rule.UNKNOWN
+    on_hand = offered.on_hand
+    if on_hand is None and product is not None and product.stock is not None:
+        on_hand = float(product.stock)
+    return Rule.OUT_OF_STOCK if on_hand is not None and on_hand <= 0 else None
 
 
 def _slate(eligible: Sequence[_Eligible], slots: int, seed: str) -> list[tuple[_Eligible, float]]:
