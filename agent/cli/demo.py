@@ -58,7 +58,7 @@ class DemoExtraMissing(EnvironmentFault):
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("demo-report"),
     show_default=True,
-    help="Folder for the report and the data, e.g. --out /tmp/day",
+    help="Folder for the report and the data, e.g. --out ./day",
 )
 @click.option(
     "--broker",
