@@ -12,8 +12,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from agent.clock import Clock
+from agent.device_events import DayClosed, DayRange
 from agent.errors import LogUnreadable
-from agent.event_types import DayClosed, DayRange, Stream
+from agent.event_types import Stream
 from agent.events import EventDecoder
 from agent.log import DAY_CLOSE, Advance, EventLog, Place, Span
 from agent.producers import AGENT_PRODUCER

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
+import agent.device_events  # noqa: F401 - its types belong to the vocabulary
 from agent.event_fields import (
     Amount,
     BusinessDay,
@@ -423,62 +424,6 @@ class AgvLoad(EventData):
     load_id: Key | None = None
     sscc: Sscc | None = None
     position: Key | None = None
-
-
-# --- the device itself ------------------------------------------------------------------------------------
-
-
-@event_type("alert.v1", Stream.AUDIT)
-class Alert(EventData):
-    """Something a person should look at, or its end."""
-
-    alert_id: Key
-    kind: Key
-    severity: Literal["info", "warning", "critical"]
-    active: Flag
-    message: Text
-    subject: Key | None = None
-
-
-class DayRange(EventData):
-    """One stream's part of a business day; `sha256` is over `sequence:id` and a newline for each event in order."""
-
-    stream: Stream
-    epoch: Key
-    first_sequence: Count
-    last_sequence: Count
-    count: Count
-    shed: Count = 0
-    parked: Count = 0
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-@event_type("audit.day_closed.v1", Stream.AUDIT)
-class DayClosed(EventData):
-    """What this device recorded between two closes, for the cloud to check like a till's day end."""
-
-    business_day: BusinessDay
-    ranges: Annotated[tuple[DayRange, ...], Field(max_length=64)]
-
-
-@event_type("audit.epoch_started.v1", Stream.AUDIT)
-class EpochStarted(EventData):
-    """The log began a new epoch: sequences start at 1 again."""
-
-    epoch: Key
-    previous_epoch: Key | None = None
-    reason: Literal["created", "restored", "behind_ledger"]
-
-
-@event_type("health.v1", Stream.HEALTH)
-class Health(EventData):
-    """How the agent is doing, now and then."""
-
-    uptime_s: Count
-    events_waiting: Count
-    disk_free_bytes: Count
-    memory_bytes: Count
-    connected: Flag
 
 
 EVENT_TYPES: Final[Mapping[str, EventType]] = registered_types()

@@ -10,8 +10,9 @@ from typing import Final
 
 from agent.clock import Clock
 from agent.day_close import DayCloser
+from agent.device_events import EpochStarted, Health
 from agent.errors import EnvironmentFault
-from agent.event_types import EpochStarted, EventData, Health
+from agent.event_types import EventData
 from agent.events import EventDecoder
 from agent.log import CLOUD, EpochReason, EventLog
 from agent.log_lines import log_event

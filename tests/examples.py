@@ -202,6 +202,50 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {  # Any: a JSON object
         "previous_epoch": "0195a2b3-0000-7000-8000-000000000000",
         "reason": "restored",
     },
+    "audit.events_shed.v1": {
+        "stream": "sensor",
+        "epoch": "0195a2b4-0000-7000-8000-000000000000",
+        "first_sequence": 1,
+        "last_sequence": 500,
+        "count": 500,
+        "reason": "storage_pressure",
+        "readings": [
+            {
+                "sensor_id": "fridge-2",
+                "measure": "temperature",
+                "unit": "Cel",
+                "count": 500,
+                "minimum": 3.5,
+                "maximum": 5.0,
+                "mean": 4.25,
+            }
+        ],
+    },
+    "audit.events_quarantined.v1": {
+        "stream": "sales",
+        "epoch": "0195a2b4-0000-7000-8000-000000000000",
+        "first_sequence": 7,
+        "last_sequence": 7,
+        "reason": "checksum",
+    },
+    "audit.events_released.v1": {
+        "stream": "sales",
+        "epoch": "0195a2b4-0000-7000-8000-000000000000",
+        "first_sequence": 7,
+        "last_sequence": 7,
+    },
+    "audit.clock_corrected.v1": {
+        "synchronised_at": "2026-03-02T12:00:00Z",
+        "ranges": [
+            {
+                "stream": "sales",
+                "epoch": "0195a2b4-0000-7000-8000-000000000000",
+                "first_sequence": 1,
+                "last_sequence": 12,
+                "add_ms": 1772000000000,
+            }
+        ],
+    },
     "health.v1": {
         "uptime_s": 3600,
         "events_waiting": 12,

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.day_close import BusinessDays, DayCloser
+from agent.device_events import DayClosed, DayRange
 from agent.errors import StorageFailed
-from agent.event_types import DayClosed, DayRange, Stream
+from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.log import DAY_CLOSE, START, EventLog, Place
 from agent.settings import SiteSettings

@@ -16,7 +16,17 @@ from tests.sources import PACKAGES, ROOT, python_files
 VOCABULARY: Final = tuple(
     f"agent.{name}"
     for name in (
-        *("card_guard", "clock", "errors", "event_fields", "event_model", "event_types", "events", "strict_json"),
+        *(
+            "card_guard",
+            "clock",
+            "device_events",
+            "errors",
+            "event_fields",
+            "event_model",
+            "event_types",
+            "events",
+            "strict_json",
+        ),
         "topics",
     )
 )

@@ -20,7 +20,7 @@ __all__ = [
     "StartEpoch",
 ]
 
-EpochReason = Literal["created", "restored", "behind_ledger"]
+EpochReason = Literal["created", "restored", "behind_ledger", "damaged"]
 
 
 class Advance(NamedTuple):

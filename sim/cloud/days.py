@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from agent.event_types import DayClosed, DayRange
+from agent.device_events import DayClosed, DayRange
 from sim.cloud.books import Books, StreamKey
 
 __all__ = ["DAYS_ANSWERED_MAX", "DAY_CLOSED", "DayAnswer", "Days"]

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Self
 from pydantic import ValidationError
 
 from agent.clock import Clock, rfc3339
-from agent.event_types import DayClosed
+from agent.device_events import DayClosed
 from agent.topics import Topic
 from sim.cloud.books import Book, Books, StreamKey
 from sim.cloud.days import DAY_CLOSED, DayAnswer, Days

@@ -12,7 +12,8 @@ from random import Random
 from typing import Any, Final
 
 from agent.clock import IdFactory
-from agent.event_types import EpochStarted, Stream
+from agent.device_events import EpochStarted
+from agent.event_types import Stream
 from agent.events import Draft, EventDecoder, Origin
 from agent.log import START, EventLog, Place, StoredEvent
 from agent.settings import LogSettings
