@@ -14,6 +14,7 @@ from agent.api import LocalApi
 from agent.baskets import BasketBoard
 from agent.catalogue import Catalogue, CatalogueRefused
 from agent.clock import Clock, IdFactory, ShopClock, SystemClock, system_random
+from agent.damage_keeper import DamageKeeper
 from agent.data_folder import DataFolder
 from agent.day_close import DayCloser
 from agent.decide import Decisions
@@ -28,6 +29,7 @@ from agent.log_lines import log_event
 from agent.packs import OfferBook, PackInbox, PackRefused, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
+from agent.room_keeper import RoomKeeper
 from agent.settings import ClockSettings, Settings, SiteSettings
 from agent.till_requests import TillRequests
 from agent.topics import DeviceName
@@ -166,6 +168,8 @@ class Agent:
         )
         return {
             "epochs": housekeeping.keep_epochs,
+            "room": RoomKeeper(log, decoder, self._clock).run,
+            "damage": DamageKeeper(log, decoder, self._clock).run,
             "days": housekeeping.keep_days,
             "retention": housekeeping.keep_log_small,
             "health": housekeeping.keep_telling_health,

@@ -16,7 +16,7 @@ from agent.device_events import DayClosed, DayRange
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.events import EventDecoder
-from agent.log import DAY_CLOSE, Advance, EventLog, Place, Span
+from agent.log import DAY_CLOSE, Advance, EventLog, Place, Span, absent
 from agent.producers import AGENT_PRODUCER
 from agent.settings import SiteSettings
 
@@ -155,12 +155,15 @@ class DayCloser:
             pass  # the range says what should be there, the count what is
         if last < span.first:
             return None
+        gaps, closed = self._log.gaps(stream), Span(span.epoch, span.first, last)
         return DayRange(
             stream=stream,
             epoch=self._log.epoch_id(span.epoch),
             first_sequence=span.first,
             last_sequence=last,
             count=count,
+            shed=absent(gaps, closed, "shed"),
+            quarantined=absent(gaps, closed, "quarantined", "unreadable"),
             sha256=digest.hexdigest(),
         )
 

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["TYPE_PREFIX", "EventData", "EventType", "Stream", "event_type", "registered_types"]
+__all__ = ["SHED_ORDER", "TYPE_PREFIX", "EventData", "EventType", "Stream", "event_type", "registered_types"]
 
 TYPE_PREFIX: Final = "dev.storeforward."
 
@@ -24,6 +24,10 @@ class Stream(StrEnum):
     AUDIT = "audit"
     HEALTH = "health"
     SENSOR = "sensor"
+
+
+SHED_ORDER: Final = (Stream.SENSOR, Stream.HEALTH, Stream.TOUCH, Stream.KIOSK)
+"""Streams of which events may be given up when there is no room, the first first; the others are never shed."""
 
 
 class EventData(BaseModel):

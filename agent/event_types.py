@@ -28,9 +28,17 @@ from agent.event_fields import (
     Sscc,
     Text,
 )
-from agent.event_model import TYPE_PREFIX, EventData, EventType, Stream, event_type, registered_types
+from agent.event_model import (
+    SHED_ORDER,
+    TYPE_PREFIX,
+    EventData,
+    EventType,
+    Stream,
+    event_type,
+    registered_types,
+)
 
-__all__ = ["EVENT_TYPES", "TYPE_NAMES", "TYPE_PREFIX", "EventData", "EventType", "Stream", "event_type"]
+__all__ = ["EVENT_TYPES", "SHED_ORDER", "TYPE_NAMES", "TYPE_PREFIX", "EventData", "EventType", "Stream", "event_type"]
 
 
 # --- point of sale ----------------------------------------------------------------------------------------

@@ -123,6 +123,15 @@ class LogSettings(Section):
         le=1_048_576 * MEBIBYTE,
         description="the log file's size limit; beyond it appends get 507",
     )
+    reserve_bytes: int = Field(
+        64 * MEBIBYTE,
+        ge=MEBIBYTE,
+        le=65_536 * MEBIBYTE,
+        description="room kept for sales, stock, agv and audit: once only that is left, other streams get 507",
+    )
+    ballast_bytes: int = Field(
+        8 * MEBIBYTE, ge=0, le=1_024 * MEBIBYTE, description="room held on the disk, given up when others fill it"
+    )
     replay_hours: int = Field(72, ge=0, le=8_760, description="how long delivered events stay for a replay")
     dedupe_days: int = Field(35, ge=1, le=400, description="how long a (source, id) pair is remembered")
     retention_interval_s: float = Field(

@@ -1,8 +1,20 @@
 """The event log on SQLite: what `append` returned is on the disk, in order, once."""
 
-from agent.log.event_log import CLOUD, DAY_CLOSE, EventLog
-from agent.log.jobs import Advance, Also, EpochReason, JournalEntry, JournalTrim
-from agent.log.records import START, Appended, Place, Span, StoredEvent
+from agent.log.event_log import CLOUD, DAY_CLOSE, Damage, EventLog
+from agent.log.gaps import absent
+from agent.log.jobs import (
+    Advance,
+    Also,
+    DeclareUnreadable,
+    EpochReason,
+    JournalEntry,
+    JournalTrim,
+    Release,
+    SetAside,
+    Shed,
+)
+from agent.log.quarantine import QuarantinedRow, repaired
+from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent
 
 __all__ = [
     "CLOUD",
@@ -11,11 +23,20 @@ __all__ = [
     "Advance",
     "Also",
     "Appended",
+    "Damage",
+    "DeclareUnreadable",
     "EpochReason",
     "EventLog",
+    "Gap",
     "JournalEntry",
     "JournalTrim",
     "Place",
+    "QuarantinedRow",
+    "Release",
+    "SetAside",
+    "Shed",
     "Span",
     "StoredEvent",
+    "absent",
+    "repaired",
 ]

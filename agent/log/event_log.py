@@ -5,11 +5,11 @@ time and for tools that work on a stopped agent's folder.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from agent.clock import Clock, boot_id, clock_synchronised, rfc3339
 from agent.errors import StoreforwardError
@@ -18,13 +18,14 @@ from agent.events import Draft
 from agent.log.identities import identity_key
 from agent.log.jobs import Advance, Also, Append, EpochReason, Job, Prune, StartEpoch
 from agent.log.lock import StoreLock
+from agent.log.quarantine import QuarantinedRow
 from agent.log.reader import Reader
-from agent.log.records import START, Appended, Place, Span, StoredEvent
+from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent
 from agent.log.store import Answer, Store
 from agent.log.writer import Writer
 from agent.settings import LogSettings
 
-__all__ = ["CLOUD", "DAY_CLOSE", "EventLog"]
+__all__ = ["CLOUD", "DAY_CLOSE", "Damage", "EventLog"]
 
 CLOUD: Final = "cloud"
 """The consumer that forwards events; its cursor is what the cloud has acknowledged."""
@@ -33,6 +34,13 @@ DAY_CLOSE: Final = "day_close"
 
 CommitListener = Callable[[Sequence[Draft]], None]
 EpochListener = Callable[[str, EpochReason], None]
+
+
+class Damage(NamedTuple):
+    """Events that do not match their checksum, and streams that cannot be read on behind a place."""
+
+    events: Sequence[tuple[Stream, Place]]
+    unreadable: Mapping[Stream, Place]
 
 
 class EventLog:
@@ -53,11 +61,9 @@ class EventLog:
         self._epoch_listeners: list[EpochListener] = []
         with ExitStack() as opened:
             opened.callback(StoreLock.take(folder).release)
-            self._store = Store(
-                self.file, size_bytes_max=settings.size_bytes_max, boot=boot_id(), reopened=self._count_reopening
-            )
+            self._store = Store(self.file, settings, boot=boot_id(), reopened=self._count_reopening)
             opened.callback(self._store.close)
-            self._reader = Reader(self.file)
+            self._reader = Reader(self.file, self.gaps)
             opened.callback(self._reader.close)
             self._created = self._prepare()
             self._opened = opened.pop_all()
@@ -140,10 +146,13 @@ class EventLog:
             listener(job.id, reason)
         return job.id
 
-    async def prune(self) -> int:
-        """Clear one step of events that every consumer passed and that are older than the replay window; how many."""
+    async def prune(self, *, delivered: bool = False) -> int:
+        """Clear one step of events that every consumer passed and that are older than the replay window; how many.
+
+        With `delivered`, the window counts for nothing: there is no room to keep what could be replayed.
+        """
         now = self._clock.wall()
-        before = now - timedelta(hours=self._settings.replay_hours)
+        before = now + timedelta(days=1) if delivered else now - timedelta(hours=self._settings.replay_hours)
         job = Prune(_milliseconds(before), _milliseconds(now), self._settings.dedupe_days)
         answer = await self._do(job)
         assert isinstance(answer, int)
@@ -188,9 +197,54 @@ class EventLog:
         return self._writer.queued_events if self._writer else 0
 
     @property
+    def room_bytes(self) -> int:
+        """What may still be written before the log's size limit or the disk stops it."""
+        return self._store.room_bytes
+
+    @property
+    def reserve_bytes(self) -> int:
+        """The part of the room that is kept for streams that are never shed."""
+        return self._store.reserve_bytes
+
+    @property
+    def trouble(self) -> str:
+        """Why the last commit failed; empty when it did not."""
+        return self._store.trouble
+
+    @property
     def damaged_events(self) -> int:
-        """Events found so far whose bytes no longer match their checksum."""
+        """Events found so far whose bytes no longer match their checksum, and which are not in quarantine yet."""
         return len(self._reader.damaged)
+
+    def damage(self) -> Damage:
+        """What readers have come upon that is not declared yet."""
+        return Damage(sorted(self._reader.damaged), dict(self._reader.unreadable))
+
+    def declared(self, stream: Stream, place: Place) -> None:
+        """What was found damaged at a place, or after it, needs no more looking after."""
+        self._reader.damaged.discard((stream, place))
+        if self._reader.unreadable.get(stream) == place:
+            del self._reader.unreadable[stream]
+
+    def is_whole(self, stream: Stream, place: Place) -> bool | None:
+        """Whether an event matches its checksum on a second look; None when it is not there."""
+        return self._reader.is_whole(stream, place)
+
+    def first_readable(self, stream: Stream, after: Place) -> Place | None:
+        """The first event behind damage that begins after a place; None when there is none up to the stream's end."""
+        return self._reader.first_readable(stream, after, self.head(stream))
+
+    def quarantined(self) -> list[QuarantinedRow]:
+        """The rows that are kept aside because their bytes were damaged.
+
+        Raises:
+            LogUnreadable, StorageFailed: the file cannot be read there.
+        """
+        return self._reader.quarantined()
+
+    def gaps(self, stream: Stream) -> Sequence[Gap]:
+        """The declared gaps of a stream that some consumer has not passed, in order."""
+        return self._store.state.gaps.get(stream, ())
 
     @property
     def uncleared(self) -> frozenset[str]:
@@ -209,14 +263,17 @@ class EventLog:
         """The place of the last event; START when there is none."""
         return self._store.state.head(stream)
 
+    def last_of(self, stream: Stream, epoch: int) -> int:
+        """The last sequence of a stream in one epoch; 0 when there is none."""
+        return self._store.state.heads.get((stream, epoch), 0)
+
     def cursor(self, consumer: str, stream: Stream) -> Place:
         """How far a consumer has come."""
         return self._store.state.cursor(consumer, stream)
 
     def waiting(self, consumer: str, stream: Stream | None = None) -> int:
         """How many events a consumer has not passed, in one stream or all."""
-        spans = [span for one in ([stream] if stream else Stream) for span in self.unread(consumer, one)]
-        return sum(span.last - span.first + 1 for span in spans)
+        return sum(self._store.state.waiting(consumer, one) for one in ([stream] if stream else Stream))
 
     def unread(self, consumer: str, stream: Stream) -> list[Span]:
         """What a consumer has not passed in one stream, a span per epoch, in order."""

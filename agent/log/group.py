@@ -9,10 +9,25 @@ from typing import Final
 from agent.errors import IdConflict, StoreforwardError
 from agent.event_types import Stream
 from agent.events import close_event, event_ending
+from agent.log import quarantine
 from agent.log.bulk import insert_rows
+from agent.log.gaps import GapTable
 from agent.log.identities import Identities, Known
-from agent.log.jobs import Advance, Also, Append, Change, JournalEntry, JournalTrim, Prune, StartEpoch
-from agent.log.records import SEQUENCE_MASK, START, Appended, Place
+from agent.log.jobs import (
+    Advance,
+    Also,
+    Append,
+    Change,
+    DeclareUnreadable,
+    JournalEntry,
+    JournalTrim,
+    Prune,
+    Release,
+    SetAside,
+    Shed,
+    StartEpoch,
+)
+from agent.log.records import SEQUENCE_MASK, START, Appended, Place, Span
 from agent.log.schema import event_table, journal_checksum, row_checksum
 from agent.log.state import LogState, load_heads
 
@@ -32,6 +47,7 @@ _SET_CURSOR: Final = "INSERT OR REPLACE INTO cursor (consumer, stream, epoch, se
 _START_EPOCH: Final = "INSERT INTO epoch (number, id, reason, started_ms) VALUES (?, ?, ?, ?)"
 _SET_ENTRY: Final = "INSERT OR REPLACE INTO journal (name, number, crc, body) VALUES (?, ?, ?, ?)"
 _TRIM_JOURNAL: Final = "DELETE FROM journal WHERE name = ? AND number < ?"
+_SHED: Final = "DELETE FROM {table} WHERE place > ? AND place <= ?"
 _PRUNE: Final = """
     DELETE FROM {table} WHERE place IN (SELECT place FROM {table} WHERE place <= ? ORDER BY place LIMIT ?)
         AND (recorded_ms < ? OR recorded_ms > ?) AND place < (SELECT max(place) FROM {table})
@@ -58,6 +74,7 @@ class Group:
         self._cursors = dict(state.cursors)
         self._epochs = dict(state.epochs)
         self._reasons = dict(state.reasons)
+        self._gaps = GapTable(connection, state.gaps)
         self._boot = boot
         self._lanes: dict[Stream, _Lane] = {}
         self._known: dict[bytes, Known] = {}
@@ -77,8 +94,8 @@ class Group:
         statement = _PRUNE.format(table=event_table(stream))
         gone = self._connection.execute(statement, (passed.key, job.rows_max, job.before_ms, job.now_ms)).rowcount
         if gone:
-            kept = {key: last for key, last in self._heads.items() if key[0] is not stream}
-            self._heads = kept | load_heads(self._connection, [stream])
+            self._load_heads(stream)
+        self._gaps.forget(stream, passed)
         return gone
 
     def forget(self, job: Prune) -> int:
@@ -99,7 +116,13 @@ class Group:
         for day, keys in self._new.items():
             if keys:
                 self._identities.remember(day, keys, self._known)
-        return LogState(epochs=self._epochs, reasons=self._reasons, heads=self._heads, cursors=self._cursors)
+        return LogState(
+            epochs=self._epochs,
+            reasons=self._reasons,
+            heads=self._heads,
+            cursors=self._cursors,
+            gaps=self._gaps.gaps,
+        )
 
     def _do(self, job: Change) -> Answer:
         match job:
@@ -160,6 +183,43 @@ class Group:
                 self._connection.execute(_SET_ENTRY, (journal, number, checksum, body))
             case JournalTrim():
                 self._connection.execute(_TRIM_JOURNAL, job)
+            case Shed():
+                self._shed(job)
+            case SetAside():
+                self._set_aside(job)
+            case DeclareUnreadable():
+                self._gaps.add(job.stream, job.span, "unreadable")
+            case Release():
+                self._release(job)
+
+    def _shed(self, job: Shed) -> None:
+        stream, after, upto = job
+        assert after.epoch == upto.epoch
+        assert upto < self._newest(stream)
+        self._connection.execute(_SHED.format(table=event_table(stream)), (after.key, upto.key))
+        self._gaps.add(stream, Span(upto.epoch, after.sequence + 1, upto.sequence), "shed")
+        self._load_heads(stream)
+
+    def _set_aside(self, job: SetAside) -> None:
+        stream, place, found_ms = job
+        assert place < self._newest(stream)
+        if quarantine.move_in(self._connection, stream, place, found_ms):
+            self._gaps.add(stream, Span(place.epoch, place.sequence, place.sequence), "quarantined")
+            self._load_heads(stream)
+
+    def _release(self, job: Release) -> None:
+        if released := quarantine.move_out(self._connection, job.number, job.body):
+            stream, place = released
+            self._gaps.remove(stream, Span(place.epoch, place.sequence, place.sequence))
+            self._load_heads(stream)
+
+    def _newest(self, stream: Stream) -> Place:
+        """Where the stream ends; that row stays, so that its sequence is not given twice."""
+        return max((Place(epoch, last) for (of, epoch), last in self._heads.items() if of is stream), default=START)
+
+    def _load_heads(self, stream: Stream) -> None:
+        kept = {key: last for key, last in self._heads.items() if key[0] is not stream}
+        self._heads = kept | load_heads(self._connection, [stream])
 
     def _advance(self, job: Advance) -> None:
         self._cursors[job.consumer, job.stream] = job.place

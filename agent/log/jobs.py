@@ -5,18 +5,22 @@ from typing import Literal, NamedTuple
 
 from agent.event_types import Stream
 from agent.events import Draft
-from agent.log.records import Place
+from agent.log.records import Place, Span
 
 __all__ = [
     "Advance",
     "Also",
     "Append",
     "Change",
+    "DeclareUnreadable",
     "EpochReason",
     "Job",
     "JournalEntry",
     "JournalTrim",
     "Prune",
+    "Release",
+    "SetAside",
+    "Shed",
     "StartEpoch",
 ]
 
@@ -46,7 +50,37 @@ class JournalTrim(NamedTuple):
     before: int
 
 
-Also = Advance | JournalEntry | JournalTrim
+class Shed(NamedTuple):
+    """Give up the events of a stream after a place up to another of the same epoch, but never the stream's newest."""
+
+    stream: Stream
+    after: Place
+    upto: Place
+
+
+class SetAside(NamedTuple):
+    """Move one damaged row into quarantine."""
+
+    stream: Stream
+    place: Place
+    found_ms: int
+
+
+class DeclareUnreadable(NamedTuple):
+    """Remember that the file is damaged at these sequences: readers go on behind them."""
+
+    stream: Stream
+    span: Span
+
+
+class Release(NamedTuple):
+    """Put a quarantined row, found whole, back to its place, and let the cloud's cursor stand before it."""
+
+    number: int
+    body: bytes
+
+
+Also = Advance | JournalEntry | JournalTrim | Shed | SetAside | DeclareUnreadable | Release
 """What may be done in one transaction with an append."""
 
 

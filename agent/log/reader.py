@@ -1,7 +1,7 @@
 """Reads events back over a read-only connection, each one checked against its checksum before it leaves."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
@@ -9,7 +9,8 @@ from typing import Final
 
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
-from agent.log.records import Place, StoredEvent
+from agent.log.quarantine import QuarantinedRow, quarantined
+from agent.log.records import Gap, Place, StoredEvent
 from agent.log.schema import event_table, fault_of, journal_checksum, open_reader, row_checksum
 
 __all__ = ["Reader"]
@@ -17,6 +18,8 @@ __all__ = ["Reader"]
 ROWS_PER_STEP: Final = 512
 
 _READ: Final = "SELECT place, id, crc, body FROM {table} WHERE place > ? ORDER BY place LIMIT ?"
+_AT: Final = "SELECT place, id, crc, body FROM {table} WHERE place = ?"
+_NEXT: Final = "SELECT place FROM {table} WHERE place > ? ORDER BY place LIMIT 1"
 _ID_AT: Final = "SELECT id FROM {table} WHERE place = ?"
 _IDS: Final = "SELECT place, id, recorded_ms FROM {table} WHERE place > ? AND place <= ? ORDER BY place LIMIT ?"
 _FIRST_RECORDED: Final = "SELECT recorded_ms FROM {table} WHERE place > ? ORDER BY place LIMIT 1"
@@ -30,11 +33,15 @@ class Reader:
     fails.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, gaps: Callable[[Stream], Sequence[Gap]] = lambda _: ()) -> None:
+        """`gaps` tells a stream's declared gaps: behind those where the file is unreadable, reading goes on."""
         self._file = file
+        self._gaps = gaps
         self._lock = Lock()
         self.damaged: set[tuple[Stream, Place]] = set()
         """Places whose stored bytes no longer match their checksum; they are never handed out."""
+        self.unreadable: dict[Stream, Place] = {}
+        """Where the file was found damaged beyond single events, and nobody has said yet how far: after which place."""
         try:
             self._connection = open_reader(file)
         except sqlite3.Error as error:
@@ -48,12 +55,44 @@ class Reader:
     def read(self, stream: Stream, after: Place, *, events_max: int, bytes_max: int) -> list[StoredEvent]:
         """The next events of one stream, all of one epoch; at least one if there is any, then within the limits."""
         found: list[StoredEvent] = []
+        after = self._behind_damage(stream, after)
         try:
             self._collect(found, stream, after, events_max, bytes_max)
         except LogUnreadable:
             if not found:  # what stands before the damage goes out first
+                self.unreadable[stream] = after
                 raise
         return found
+
+    def is_whole(self, stream: Stream, place: Place) -> bool | None:
+        """Whether a row matches its checksum on a second look; None when it is not there."""
+        with self._rows(stream, _AT, (place.key,)) as rows:
+            return next((_intact(*row) for row in rows), None)
+
+    def first_readable(self, stream: Stream, after: Place, upto: Place) -> Place | None:
+        """The first place behind damage that begins after a place; None when all up to another is unreadable."""
+        if self._found(stream, upto.key - 1) is None:
+            return None
+        step = 1
+        while after.key + step < upto.key - 1 and self._found(stream, after.key + step) is None:
+            step *= 2
+        unreadable, readable = after.key + step // 2, min(after.key + step, upto.key - 1)
+        while readable - unreadable > 1:
+            middle = (unreadable + readable) // 2
+            if self._found(stream, middle) is None:
+                unreadable = middle
+            else:
+                readable = middle
+        key = self._found(stream, readable)
+        return None if key is None else Place.of_key(key)
+
+    def quarantined(self) -> list[QuarantinedRow]:
+        """The rows that are kept aside, as they were found."""
+        try:
+            with self._lock:
+                return quarantined(self._connection)
+        except sqlite3.Error as error:
+            raise fault_of(self._file, error) from error
 
     def id_at(self, stream: Stream, place: Place) -> str | None:
         """The event id at a place, or None when no such row is (any longer) there."""
@@ -65,6 +104,7 @@ class Reader:
         last = max(after, Place(upto.epoch, 0)).key
         while True:
             step: list[tuple[int, bytes, int]] = []
+            last = self._behind_damage(stream, Place.of_key(last)).key
             damage = None
             try:
                 with self._rows(stream, _IDS, (last, upto.key, ROWS_PER_STEP)) as rows:
@@ -94,6 +134,20 @@ class Reader:
             if not isinstance(body, bytes) or journal_checksum(name, number, body) != crc:
                 raise LogUnreadable(f"{self._file}: entry {number} of the journal {name} is damaged")
         return [body for _, _, body in rows]
+
+    def _found(self, stream: Stream, after_key: int) -> int | None:
+        """The key of the next row behind a key, or None where the file is damaged (or ends)."""
+        try:
+            with self._rows(stream, _NEXT, (after_key,)) as rows:
+                return next((int(key) for (key,) in rows), None)
+        except LogUnreadable:
+            return None
+
+    def _behind_damage(self, stream: Stream, after: Place) -> Place:
+        for gap in self._gaps(stream):
+            if gap.kind == "unreadable" and gap.epoch == after.epoch and gap.first <= after.sequence + 1 <= gap.last:
+                after = Place(gap.epoch, gap.last)
+        return after
 
     def _collect(self, found: list[StoredEvent], stream: Stream, after: Place, events_max: int, bytes_max: int) -> None:
         seen, last = events_max, after.key

@@ -1,10 +1,10 @@
 """What goes into and comes out of the log, as plain values."""
 
-from typing import Final, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 
 from agent.event_types import Stream
 
-__all__ = ["START", "Appended", "Place", "Span", "StoredEvent"]
+__all__ = ["START", "Appended", "Gap", "GapKind", "Place", "Span", "StoredEvent"]
 
 SEQUENCE_BITS: Final = 40
 SEQUENCE_MASK: Final = (1 << SEQUENCE_BITS) - 1
@@ -37,6 +37,23 @@ class Span(NamedTuple):
     epoch: int
     first: int
     last: int
+
+
+GapKind = Literal["shed", "quarantined", "unreadable"]
+"""Why events are not to be had: given up for room, damaged and kept aside, or in a damaged part of the file."""
+
+
+class Gap(NamedTuple):
+    """A run of one stream's sequences, within one epoch, whose events will not be sent; an event declares it."""
+
+    epoch: int
+    first: int
+    last: int
+    kind: GapKind
+
+    def within(self, span: Span) -> int:
+        """How many of a span's sequences lie in this gap."""
+        return max(0, min(self.last, span.last) - max(self.first, span.first) + 1) if self.epoch == span.epoch else 0
 
 
 class Appended(NamedTuple):

@@ -26,7 +26,7 @@ __all__ = [
     "row_checksum",
 ]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 PAGE_BYTES: Final = 4_096
 BUSY_TIMEOUT_MS: Final = 5_000
 WAL_BYTES_KEPT: Final = 16 * 1_048_576
@@ -51,6 +51,19 @@ _JOURNAL_TABLE: Final = """
         name TEXT NOT NULL, number INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL,
         PRIMARY KEY (name, number)
     ) WITHOUT ROWID
+"""
+_GAP_TABLE: Final = """
+    CREATE TABLE IF NOT EXISTS gap (
+        stream TEXT NOT NULL, epoch INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+        kind TEXT NOT NULL, PRIMARY KEY (stream, epoch, first)
+    ) WITHOUT ROWID
+"""
+# The columns without a type hold whatever the damaged row held.
+_QUARANTINE_TABLE: Final = """
+    CREATE TABLE IF NOT EXISTS quarantine (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, place INTEGER NOT NULL,
+        found_ms INTEGER NOT NULL, id, recorded_ms, boot, monotonic_us, crc, body
+    )
 """
 _EVENT_TABLE: Final = """
     CREATE TABLE {table} (
@@ -133,7 +146,7 @@ def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int) ->
         raise LogUnreadable(
             f"{file} has format {version}, this version reads up to {FORMAT}: start the newer version that wrote it"
         )
-    if version != FORMAT and (version or tables):
+    if version == 0 and tables:
         raise LogUnreadable(f"{file} is no event log: move it aside to start a new log, and keep it")
     if not tables:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -145,7 +158,7 @@ def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int) ->
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
     connection.execute(f"PRAGMA max_page_count = {size_bytes_max // PAGE_BYTES}")
     _make_durable(connection)
-    _create(connection, tables)
+    _create(connection, tables, version)
 
 
 def _make_durable(connection: sqlite3.Connection) -> None:
@@ -157,13 +170,14 @@ def _make_durable(connection: sqlite3.Connection) -> None:
             raise
 
 
-def _create(connection: sqlite3.Connection, existing: set[str]) -> None:
+def _create(connection: sqlite3.Connection, existing: set[str], version: int) -> None:
     """What is missing, in one transaction: a kill in between leaves the file as it was."""
     connection.execute("BEGIN IMMEDIATE")
     missing = [stream for stream in Stream if event_table(stream) not in existing]
     for statement in () if existing else _TABLES:
         connection.execute(statement)
-    connection.execute(_JOURNAL_TABLE)
+    for statement in (_JOURNAL_TABLE, _GAP_TABLE, _QUARANTINE_TABLE):
+        connection.execute(statement)
     for stream in missing:
         connection.execute(_EVENT_TABLE.format(table=event_table(stream)))
     if missing:
@@ -173,6 +187,7 @@ def _create(connection: sqlite3.Connection, existing: set[str]) -> None:
         ]
         connection.execute("DROP VIEW IF EXISTS event")
         connection.execute("CREATE VIEW event AS" + " UNION ALL".join(parts))
+    if version != FORMAT:
         connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("DELETE FROM boot WHERE FALSE")  # refuses a read-only file now, and needs no room on a full disk
     connection.execute("COMMIT")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from agent.event_types import Stream
+from agent.log.gaps import Gaps, absent, load_gaps
 from agent.log.jobs import EpochReason
 from agent.log.records import START, Place, Span
 from agent.log.schema import event_table
@@ -28,6 +29,7 @@ class LogState:
     reasons: Mapping[int, EpochReason]
     heads: Mapping[tuple[Stream, int], int]
     cursors: Mapping[tuple[str, Stream], Place]
+    gaps: Gaps
 
     @classmethod
     def load(cls, connection: sqlite3.Connection) -> Self:
@@ -43,6 +45,7 @@ class LogState:
                 )
                 if stream in _STREAMS  # a later version may have had more
             },
+            gaps=load_gaps(connection),
         )
 
     @property
@@ -67,6 +70,11 @@ class LogState:
             if of is stream and epoch >= at.epoch
         )
         return sorted(span for span in spans if span.first <= span.last)
+
+    def waiting(self, consumer: str, stream: Stream) -> int:
+        """How many events of a stream a consumer will still get."""
+        gaps = self.gaps.get(stream, ())
+        return sum(span.last - span.first + 1 - absent(gaps, span) for span in self.unread(consumer, stream))
 
 
 def load_heads(connection: sqlite3.Connection, streams: Iterable[Stream] = Stream) -> dict[tuple[Stream, int], int]:

@@ -7,25 +7,40 @@ transaction fails, the connection is opened again and the state read from the fi
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from enum import IntEnum
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from agent.errors import EnvironmentFault, LogUnreadable, StorageFailed, StorageFull
-from agent.event_types import Stream
+from agent.event_types import SHED_ORDER, Stream
 from agent.log.group import Answer, Group
 from agent.log.identities import Identities
 from agent.log.jobs import Append, Change, Job, Prune
+from agent.log.room import Ballast, room_bytes
 from agent.log.schema import fault_of, open_writer
 from agent.log.state import LogState
 from agent.log_lines import log_event
+from agent.settings import LogSettings
 
 __all__ = ["Answer", "Store"]
 
 _REMEMBER_BOOT: Final = "INSERT INTO boot (id) VALUES (?)"
 _FIND_BOOT: Final = "SELECT number FROM boot WHERE id = ?"
 
+RESERVE_SHARE: Final = 4  # of a small log, the reserve is a quarter at most
+MEBIBYTE: Final = 1_048_576
+
 Done = TypeVar("Done")
+
+
+class _Rank(IntEnum):
+    """Who is served first when there is little room."""
+
+    OWN = 0
+    NEVER_SHED = 1
+    SHEDDABLE = 2
+
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +53,11 @@ class Store:
         StorageFull, StorageFailed: it cannot be written.
     """
 
-    def __init__(self, file: Path, *, size_bytes_max: int, boot: str, reopened: Callable[[], None]) -> None:
+    def __init__(self, file: Path, settings: LogSettings, *, boot: str, reopened: Callable[[], None]) -> None:
         self._file = file
-        self._size_bytes_max = size_bytes_max
+        self._size_bytes_max = settings.size_bytes_max
+        self._reserve_bytes = min(settings.reserve_bytes, settings.size_bytes_max // RESERVE_SHARE)
+        self._ballast = Ballast(file.with_name("ballast"), settings.ballast_bytes)
         self._boot_id = boot
         self._reopened = reopened
         self._damaged: set[str] = set()
@@ -48,12 +65,23 @@ class Store:
         self._state: LogState
         self._connection: sqlite3.Connection | None = None
         """None while a fault keeps the file from being opened again; each commit tries."""
+        self.room_bytes = 0
+        """What may still be written, measured after each commit; other threads may read it."""
+        self.trouble = ""
+        """Why the last commit failed; empty when it did not."""
         self._open()
+        self._ballast.make()
+        self._measure()
 
     @property
     def state(self) -> LogState:
         """What is durable now. Replaced, never changed, so that other threads may read it."""
         return self._state
+
+    @property
+    def reserve_bytes(self) -> int:
+        """The part of the room that is for streams that are never shed."""
+        return self._reserve_bytes
 
     @property
     def damaged(self) -> frozenset[str]:
@@ -68,12 +96,26 @@ class Store:
     def commit(self, jobs: Sequence[Job]) -> list[Answer]:
         """Do all jobs in one transaction; the answers are in the jobs' order and true once this returns.
 
-        A job the caller got wrong (an id conflict) is answered with its error and leaves the others alone. When the
-        disk is full, jobs are tried one by one: a cursor or a small append may still fit. Any other storage fault
-        fails them all. Retention comes last, in transactions of its own.
+        A job the caller got wrong (an id conflict) is answered with its error and leaves the others alone. Where only
+        the reserve is left, appends that hold nothing but events of sheddable streams are refused. When the disk is
+        full all the same, the ballast goes, and jobs are tried class by class: what the agent itself needs, then
+        streams that are never shed, then the others. Any other storage fault fails them all. Retention comes last,
+        in transactions of its own.
         """
-        changes = iter(self._commit([job for job in jobs if not isinstance(job, Prune)]))
-        return [self._prune(job) if isinstance(job, Prune) else next(changes) for job in jobs]
+        changes = iter(self._commit_what_has_room([job for job in jobs if not isinstance(job, Prune)]))
+        answers = [self._prune(job) if isinstance(job, Prune) else next(changes) for job in jobs]
+        self._measure()
+        return answers
+
+    def _commit_what_has_room(self, jobs: Sequence[Change]) -> list[Answer]:
+        if self.room_bytes < self._reserve_bytes:
+            self._measure()  # somebody else may have made room since
+        if self.room_bytes >= self._reserve_bytes:
+            return self._commit(jobs)
+        room, kept = f"{self.room_bytes / MEBIBYTE:.1f} MiB", f"{self._reserve_bytes / MEBIBYTE:.1f} MiB"
+        refusal = f"{self._file}: {room} of room are left, and {kept} are kept for sales, stock, agv and audit"
+        taken = iter(self._commit([job for job in jobs if _rank(job) < _Rank.SHEDDABLE]))
+        return [next(taken) if _rank(job) < _Rank.SHEDDABLE else StorageFull(refusal) for job in jobs]
 
     def _commit(self, jobs: Sequence[Change]) -> list[Answer]:
         if not jobs:
@@ -84,15 +126,19 @@ class Store:
             fault = self._recover(fault_of(self._file, error))
         except EnvironmentFault as unopened:
             fault = unopened
-        if isinstance(fault, StorageFull) and len(jobs) > 1:
-            return self._commit_one_by_one(jobs)
+        if isinstance(fault, StorageFull):
+            if min(map(_rank, jobs)) < _Rank.SHEDDABLE and self._let_ballast_go():
+                return self._commit(jobs)
+            if len(jobs) > 1:
+                return self._commit_one_by_one(jobs)
+        self.trouble = str(fault)
         return [type(fault)(str(fault)) for _ in jobs]
 
     def _commit_one_by_one(self, jobs: Sequence[Change]) -> list[Answer]:
-        """On a full disk: cursors first, they need least; of the appends only those smaller than one that failed."""
+        """On a full disk: class by class, and of the appends only those smaller than one that failed."""
         answers: dict[int, Answer] = {}
         too_many, refusal = 0, ""
-        for at in sorted(range(len(jobs)), key=lambda at: isinstance(jobs[at], Append)):
+        for at in sorted(range(len(jobs)), key=lambda at: _rank(jobs[at])):
             job = jobs[at]
             events = len(job.drafts) if isinstance(job, Append) else 0
             if refusal and events >= too_many:
@@ -112,7 +158,23 @@ class Store:
         connection.execute("COMMIT")
         self._state = state
         self._identities.changed = False
+        self.trouble = ""
         return done
+
+    def _let_ballast_go(self) -> bool:
+        """Make room on the disk, where it is the disk that is full and there is ballast left."""
+        if not self._ballast.let_go():
+            return False
+        log_event(logger, logging.WARNING, "log.ballast", "the disk is full: the log gives up its ballast")
+        return True
+
+    def _measure(self) -> None:
+        """Look how much room there is; a file that cannot be asked has none."""
+        try:
+            if self._connection:
+                self.room_bytes = room_bytes(self._connection, self._file, self._size_bytes_max)
+        except (sqlite3.Error, OSError):
+            self.room_bytes = 0
 
     def _prune(self, job: Prune) -> Answer:
         """Each step commits by itself, so that damage in one stream does not keep the others."""
@@ -129,6 +191,7 @@ class Store:
                 self._leave_alone(name, fault)
             except EnvironmentFault as unopened:
                 return unopened
+        self._ballast.make()
         return gone
 
     def _leave_alone(self, name: str, fault: LogUnreadable) -> None:
@@ -176,6 +239,13 @@ class Store:
             self._connection.execute("ROLLBACK")
         if self._identities.changed:
             self._identities = Identities(self._connection)
+
+
+def _rank(job: Change) -> _Rank:
+    """An append with one event of a stream that is never shed is of its class: it is stored whole or not at all."""
+    if not isinstance(job, Append) or not job.drafts:
+        return _Rank.OWN
+    return _Rank.SHEDDABLE if all(draft.stream in SHED_ORDER for draft in job.drafts) else _Rank.NEVER_SHED
 
 
 def _retention(job: Prune) -> Iterator[tuple[str, Callable[[Group], int]]]:

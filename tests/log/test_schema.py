@@ -138,7 +138,7 @@ def noise(file: Path) -> None:
 
 
 UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "newer format": (newer_format, r"format 2, this version reads up to 1: start the newer version"),
+    "newer format": (newer_format, r"format 3, this version reads up to 2: start the newer version"),
     "another database": (no_log, r"is no event log: move it aside"),
     "tables without a format": (other_version_zero, r"is no event log"),
     "header gone": (header_gone, r"is damaged: .*; move it aside to start a new log, and keep it"),
