@@ -30,6 +30,7 @@ from agent.packs import OfferBook, PackInbox, PackRefused, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.room_keeper import RoomKeeper
+from agent.salvage import Salvage
 from agent.settings import ClockSettings, Settings, SiteSettings
 from agent.till_requests import TillRequests
 from agent.topics import DeviceName
@@ -169,6 +170,7 @@ class Agent:
         return {
             "epochs": housekeeping.keep_epochs,
             "room": RoomKeeper(log, decoder, self._clock).run,
+            "salvage": Salvage(log, decoder, link.send_again, self._clock).run,
             "damage": DamageKeeper(log, decoder, self._clock).run,
             "days": housekeeping.keep_days,
             "retention": housekeeping.keep_log_small,

@@ -8,6 +8,7 @@ __all__ = [
     "EventRefused",
     "IdConflict",
     "IntakeFull",
+    "LogDamaged",
     "LogUnreadable",
     "PeerError",
     "Problem",
@@ -84,6 +85,10 @@ class StorageFailed(EnvironmentFault):
 
 class LogUnreadable(EnvironmentFault):
     """The log file is damaged or was written by a newer version; `str()` names the file and what to do."""
+
+
+class LogDamaged(LogUnreadable):
+    """The log file's bytes are not what was written; at the next opening it is moved aside and a new one begins."""
 
 
 class StoreInUse(EnvironmentFault):

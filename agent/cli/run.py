@@ -1,6 +1,7 @@
 """`storeforward run`: the agent in the foreground, for a service manager or a terminal."""
 
 import asyncio
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import Final
 import click
 
 from agent.cli.options import config_option, data_folder, data_option, load
+from agent.errors import LogDamaged
 
 __all__ = ["run"]
 
 SWITCH_INTERVAL_S: Final = 0.0001
+NEW_LOGS_MAX: Final = 3  # a disk that damages one after the other is not to be filled with them
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(
@@ -24,7 +29,7 @@ SWITCH_INTERVAL_S: Final = 0.0001
 def run(config_file: Path | None, data: Path | None) -> None:
     """Start the agent; SIGTERM or Ctrl-C ends it in good order."""
     from agent.app import Agent, clock_of  # noqa: PLC0415 - a command line that only prints help needs none of it
-    from agent.log_lines import set_up_logging  # noqa: PLC0415 - as above
+    from agent.log_lines import log_event, set_up_logging  # noqa: PLC0415 - as above
 
     loaded = load(config_file)
     folder = data_folder(data)
@@ -35,10 +40,21 @@ def run(config_file: Path | None, data: Path | None) -> None:
     # for an append and for suggestions, measured.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
-    async def serve() -> None:
+    async def serve() -> LogDamaged | None:
+        """Until stopped; the damage of the log when it was found on the way, and the next start puts it aside."""
+        found: LogDamaged | None = None
         agent = Agent(loaded.settings, folder, clock)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, agent.stop)
-        await agent.run()
+        try:
+            await agent.run()
+        except* LogDamaged as damaged:
+            found = LogDamaged(str(damaged.exceptions[0]))
+            log_event(logger, logging.ERROR, "agent.log_damaged", "starting again with a new log", why=str(found))
+        return found
 
-    asyncio.run(serve())
+    for _ in range(NEW_LOGS_MAX):
+        damage = asyncio.run(serve())
+        if damage is None:
+            return
+    raise LogDamaged(f"{NEW_LOGS_MAX} logs in a row were damaged, the disk seems to fail: {damage}")

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from random import Random
@@ -23,7 +23,7 @@ from agent.link.reasons import QUOTA, reason_name
 from agent.link.receipts import DayAnswer, Receipts
 from agent.link.session import BATCH_CONTENT_TYPE, Parts, Session
 from agent.link.status import LinkState, LinkStatus
-from agent.log import CLOUD, EventLog
+from agent.log import CLOUD, EventLog, Place
 from agent.log_lines import log_event
 from agent.settings import LinkSettings
 from agent.topics import Channel, DeviceName
@@ -74,6 +74,11 @@ class Link:
         )
         self._work = asyncio.Event()
         self._moved = asyncio.Event()
+        self._again = asyncio.Event()
+        self._wishes: dict[Stream, Place] = {}
+        """From where to send again, before the next connection."""
+        self._went_back = asyncio.Event()
+        self._connected = False
         self._access = BrokerAccess(settings)
         self._ledger = LedgerWord()
         self._connections = 0
@@ -98,6 +103,7 @@ class Link:
                 reader,
                 self._work,
                 self._moved,
+                self._again,
             )
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -133,6 +139,21 @@ class Link:
             puback_p99_ms=_percentile_ms(latencies_s, 0.99),
         )
 
+    async def send_again(self, places: Mapping[Stream, Place]) -> None:
+        """Send everything after these places once more; returns when cursors stand there, or further back.
+
+        Raises:
+            EnvironmentFault: the log cannot note it; ask again.
+        """
+        for stream, place in places.items():
+            self._wishes[stream] = min(place, self._wishes.get(stream, place))
+        if self._connected:
+            self._went_back.clear()
+            self._again.set()
+            await self._went_back.wait()
+        else:
+            await self._go_back()
+
     def receipts(self) -> Receipts | None:
         """The ledger's newest receipts, with its answers to day closes; None until it has been heard."""
         return self._ledger.newest
@@ -150,7 +171,11 @@ class Link:
             try:
                 await self._use_connection(parts)
             except StoreforwardError as failure:
+                self._connected = False
                 self._failed(failure)
+                if self._again.is_set():
+                    await self._go_back()
+                    continue
                 lasted = self._connections > connected_before and self._clock.monotonic_s() - began_s >= STABLE_AFTER_S
                 if lasted and getattr(failure, "code", 0) not in QUOTA:
                     self._backoff.reset()
@@ -169,6 +194,7 @@ class Link:
         )
         async with connection:
             self._connections += 1
+            self._connected = True
             self._become(LinkState.ONLINE, "")
             session = Session(parts, connection, state)
             try:
@@ -192,6 +218,16 @@ class Link:
         if state is not self._state:
             self._since = self._clock.wall()
         self._state, self._reason = state, reason
+
+    async def _go_back(self) -> None:
+        """While nothing is in flight."""
+        wishes, self._wishes = self._wishes, {}
+        for stream, place in wishes.items():
+            if place < self._outbox.cursor(stream):
+                self._outbox.rewind(stream, place, self._clock.monotonic_s())
+        self._again.clear()
+        self._went_back.set()
+        await self._store_cursors()
 
     # --- cursors -------------------------------------------------------------------------------------------
 

@@ -52,6 +52,8 @@ class Parts:
     """There may be something to send."""
     moved: asyncio.Event
     """There may be cursors to make durable."""
+    again: asyncio.Event
+    """Somebody wants events sent again: the connection has to end, and the link goes back before the next."""
 
 
 class Session:
@@ -84,6 +86,7 @@ class Session:
                 asyncio.create_task(self._send(), name="link send"),
                 asyncio.create_task(self._renew_state(), name="link state"),
                 asyncio.create_task(self._hear_others(), name="link inbox"),
+                asyncio.create_task(self._be_asked_again(), name="link again"),
             )
         finally:
             outbox.disconnected()
@@ -224,6 +227,10 @@ class Session:
             await self._subscribe(topic_filter)
         while True:
             await self._subscribe(await self._parts.inbox.next_filter())
+
+    async def _be_asked_again(self) -> None:
+        await self._parts.again.wait()
+        raise ConnectionLost("connecting again: events are to be sent once more")
 
     async def _subscribe(self, topic_filter: str) -> None:
         try:

@@ -5,6 +5,7 @@ time and for tools that work on a stopped agent's folder.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -12,17 +13,21 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from agent.clock import Clock, boot_id, clock_synchronised, rfc3339
-from agent.errors import StoreforwardError
+from agent.errors import LogDamaged, StoreforwardError
 from agent.event_types import Stream
 from agent.events import Draft
+from agent.log.aside import OldLog, condemned, finish_moves, old_logs, put_aside
 from agent.log.identities import identity_key
-from agent.log.jobs import Advance, Also, Append, EpochReason, Job, Prune, StartEpoch
+from agent.log.jobs import Advance, Also, Append, EpochReason, Job, JournalEntry, Merge, Prune, StartEpoch
 from agent.log.lock import StoreLock
+from agent.log.merge import OldEvent
+from agent.log.old_facts import OldFacts
 from agent.log.quarantine import QuarantinedRow
 from agent.log.reader import Reader
 from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent
 from agent.log.store import Answer, Store
 from agent.log.writer import Writer
+from agent.log_lines import log_event
 from agent.settings import LogSettings
 
 __all__ = ["CLOUD", "DAY_CLOSE", "Damage", "EventLog"]
@@ -31,6 +36,11 @@ CLOUD: Final = "cloud"
 """The consumer that forwards events; its cursor is what the cloud has acknowledged."""
 DAY_CLOSE: Final = "day_close"
 """The consumer that closes business days."""
+
+logger = logging.getLogger(__name__)
+
+EPOCHS_BELOW: Final = 4_096
+"""Room for the epochs of each log that was put aside, below those of the one that follows it."""
 
 CommitListener = Callable[[Sequence[Draft]], None]
 EpochListener = Callable[[str, EpochReason], None]
@@ -61,7 +71,7 @@ class EventLog:
         self._epoch_listeners: list[EpochListener] = []
         with ExitStack() as opened:
             opened.callback(StoreLock.take(folder).release)
-            self._store = Store(self.file, settings, boot=boot_id(), reopened=self._count_reopening)
+            self._store = self._open_store()
             opened.callback(self._store.close)
             self._reader = Reader(self.file, self.gaps)
             opened.callback(self._reader.close)
@@ -158,6 +168,16 @@ class EventLog:
         assert isinstance(answer, int)
         return answer
 
+    async def merge(self, events: Sequence[OldEvent]) -> int:
+        """Bring events of an old log to their places; how many are there now. Cursors stay where they are.
+
+        Raises:
+            StorageFull, StorageFailed: nothing of this was stored.
+        """
+        answer = await self._do(Merge(events, _milliseconds(self._clock.wall())))
+        assert isinstance(answer, int)
+        return answer
+
     def add_listener(self, listener: CommitListener) -> None:
         """Call `listener` in the event loop after each commit, with the drafts that were new in it."""
         self._commit_listeners.append(listener)
@@ -185,6 +205,10 @@ class EventLog:
         """Whether the audit stream has an event of the current epoch; without one, its beginning is not told yet."""
         state = self._store.state
         return state.head(Stream.AUDIT).epoch == state.epoch
+
+    def old_logs(self) -> list[OldLog]:
+        """Logs of this folder that were put aside, oldest first."""
+        return old_logs(self.file.parent)
 
     @property
     def created(self) -> bool:
@@ -314,11 +338,28 @@ class EventLog:
 
     # --- private -------------------------------------------------------------------------------------------
 
+    def _open_store(self) -> Store:
+        """The store; a damaged file is put aside for it, whole, and the salvage finds it there."""
+        folder = self.file.parent
+        finish_moves(folder)
+        reason = condemned(folder)
+        if not reason:
+            try:
+                return Store(self.file, self._settings, boot=boot_id(), reopened=self._count_reopening)
+            except LogDamaged as damaged:
+                reason = str(damaged)
+        put_aside(folder, reason, _milliseconds(self._clock.wall()))
+        return Store(self.file, self._settings, boot=boot_id(), reopened=self._count_reopening)
+
     def _prepare(self) -> bool:
         """The first epoch of a new file, and a cursor for each consumer, so that retention waits for it."""
         state = self._store.state
         created = not state.epochs
-        jobs: list[Job] = [self._epoch_job("created")] if created else []
+        old = len(old_logs(self.file.parent))
+        first = self._epoch_job("damaged" if old else "created")._replace(number_from=old * EPOCHS_BELOW or 1)
+        jobs: list[Job] = [first] if created else []
+        if created and old:
+            jobs.append(self._append_job([], self._old_journal()))
         jobs += [
             Advance(consumer, stream, START)
             for consumer in (CLOUD, DAY_CLOSE)
@@ -330,6 +371,15 @@ class EventLog:
                 if isinstance(answer, StoreforwardError):
                     raise answer
         return created
+
+    def _old_journal(self) -> Sequence[JournalEntry]:
+        """The journals of the log that was put aside last: what vehicles were told must not be forgotten with it."""
+        facts = OldFacts.read(self.old_logs()[-1].file)
+        if not facts.journal_whole:
+            message = "the journals of the damaged log cannot be read whole: what vehicles were doing is unknown"
+            log_event(logger, logging.ERROR, "log.journal_lost", message)
+            return ()
+        return facts.journal
 
     def _append_job(self, drafts: Sequence[Draft], also: Sequence[Also]) -> Append:
         now = self._clock.wall()

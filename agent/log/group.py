@@ -21,12 +21,14 @@ from agent.log.jobs import (
     DeclareUnreadable,
     JournalEntry,
     JournalTrim,
+    Merge,
     Prune,
     Release,
     SetAside,
     Shed,
     StartEpoch,
 )
+from agent.log.merge import ANY_BODY, Merger
 from agent.log.records import SEQUENCE_MASK, START, Appended, Place, Span
 from agent.log.schema import event_table, journal_checksum, row_checksum
 from agent.log.state import LogState, load_heads
@@ -132,6 +134,8 @@ class Group:
                 self._advance(job)
             case StartEpoch():
                 self._start_epoch(job)
+            case Merge():
+                return self._merge(job)
         return None
 
     def _append(self, job: Append) -> list[Appended] | IdConflict:
@@ -213,6 +217,17 @@ class Group:
             self._gaps.remove(stream, Span(place.epoch, place.sequence, place.sequence))
             self._load_heads(stream)
 
+    def _merge(self, job: Merge) -> int:
+        self._write_lanes()
+        merger = Merger(self._connection, self._identities, self._epochs)
+        taken = merger.take(job.events, _day(job.recorded_ms // DAY_MS))
+        for number, epoch in merger.new_epochs.items():
+            self._epochs[number], self._reasons[number] = epoch, "created"
+            self._connection.execute(_START_EPOCH, (number, epoch, "created", job.recorded_ms))
+        for stream in {event.stream for event in job.events}:
+            self._load_heads(stream)
+        return taken
+
     def _newest(self, stream: Stream) -> Place:
         """Where the stream ends; that row stays, so that its sequence is not given twice."""
         return max((Place(epoch, last) for (of, epoch), last in self._heads.items() if of is stream), default=START)
@@ -227,7 +242,7 @@ class Group:
 
     def _start_epoch(self, job: StartEpoch) -> None:
         self._write_lanes()
-        number = max(self._epochs, default=0) + 1
+        number = max(max(self._epochs, default=0) + 1, job.number_from)
         self._epochs[number] = job.id
         self._reasons[number] = job.reason
         self._connection.execute(_START_EPOCH, (number, job.id, job.reason, job.started_ms))
@@ -246,6 +261,6 @@ def _conflict(job: Append, known: Mapping[bytes, Known]) -> IdConflict | None:
     first: dict[bytes, bytes] = {}
     for key, draft in zip(job.keys, job.drafts, strict=True):
         digest = known[key][0] if key in known else first.setdefault(key, draft.digest)
-        if digest != draft.digest:
+        if digest not in (draft.digest, ANY_BODY):
             return IdConflict(draft.source, draft.id)
     return None

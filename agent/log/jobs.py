@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 from agent.event_types import Stream
 from agent.events import Draft
+from agent.log.merge import OldEvent
 from agent.log.records import Place, Span
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Job",
     "JournalEntry",
     "JournalTrim",
+    "Merge",
     "Prune",
     "Release",
     "SetAside",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 EpochReason = Literal["created", "restored", "behind_ledger", "damaged"]
+"""Why an epoch began."""
 
 
 class Advance(NamedTuple):
@@ -105,6 +108,15 @@ class StartEpoch(NamedTuple):
     id: str
     reason: EpochReason
     started_ms: int
+    number_from: int = 1
+    """The least number it may have: a log that takes an old one's place leaves room for that one's epochs below."""
+
+
+class Merge(NamedTuple):
+    """Bring events of an old log to their places; has a transaction of its own."""
+
+    events: Sequence[OldEvent]
+    recorded_ms: int
 
 
 class Prune(NamedTuple):
@@ -119,7 +131,7 @@ class Prune(NamedTuple):
     rows_max: int = 500
 
 
-Change = Append | Advance | StartEpoch
+Change = Append | Advance | StartEpoch | Merge
 """What may share a transaction."""
 
 Job = Change | Prune

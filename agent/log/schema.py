@@ -6,12 +6,13 @@ at a time (SQLite before 3.51.3 can reset a WAL under two); everything else open
 is the format's version.
 """
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
 from zlib import crc32
 
-from agent.errors import EnvironmentFault, LogUnreadable, StorageFailed, StorageFull
+from agent.errors import EnvironmentFault, LogDamaged, LogUnreadable, StorageFailed, StorageFull
 from agent.event_types import Stream
 from agent.log.records import SEQUENCE_BITS, SEQUENCE_MASK
 
@@ -98,7 +99,7 @@ def fault_of(file: Path, error: sqlite3.Error) -> EnvironmentFault:
     """What an error of SQLite means to a caller: the file is damaged, the disk is full, or it failed."""
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return LogUnreadable(f"{file} is damaged: {error}; move it aside to start a new log, and keep it")
+        return LogDamaged(f"{file} is damaged: {error}")
     if name == "SQLITE_IOERR_SHMSIZE":  # the WAL's index found no room
         return StorageFull(f"{file}: the disk is full; nothing was stored")
     if name == "SQLITE_FULL":
@@ -159,6 +160,7 @@ def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int) ->
     connection.execute(f"PRAGMA max_page_count = {size_bytes_max // PAGE_BYTES}")
     _make_durable(connection)
     _create(connection, tables, version)
+    _sync_folder(file)
 
 
 def _make_durable(connection: sqlite3.Connection) -> None:
@@ -168,6 +170,17 @@ def _make_durable(connection: sqlite3.Connection) -> None:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname != "SQLITE_FULL":  # comes after the fsync: the pages stay in the WAL
             raise
+
+
+def _sync_folder(file: Path) -> None:
+    """Make the names of the file and its write-ahead log durable; SQLite does not look whether that succeeded."""
+    descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise StorageFailed(f"{file.parent}: {error.strerror}; check the disk") from error
+    finally:
+        os.close(descriptor)
 
 
 def _create(connection: sqlite3.Connection, existing: set[str], version: int) -> None:

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from agent.errors import EnvironmentFault, LogUnreadable, StorageFailed, StorageFull
+from agent.errors import EnvironmentFault, LogDamaged, LogUnreadable, StorageFailed, StorageFull
 from agent.event_types import SHED_ORDER, Stream
+from agent.log.aside import condemn
 from agent.log.group import Answer, Group
 from agent.log.identities import Identities
 from agent.log.jobs import Append, Change, Job, Prune
@@ -123,7 +124,10 @@ class Store:
         try:
             return self._transact(lambda group: group.do(jobs))
         except sqlite3.DatabaseError as error:
-            fault = self._recover(fault_of(self._file, error))
+            fault = fault_of(self._file, error)
+            if isinstance(fault, LogDamaged):
+                return self._once_more(jobs, fault)
+            fault = self._recover(fault)
         except EnvironmentFault as unopened:
             fault = unopened
         if isinstance(fault, StorageFull):
@@ -133,6 +137,23 @@ class Store:
                 return self._commit_one_by_one(jobs)
         self.trouble = str(fault)
         return [type(fault)(str(fault)) for _ in jobs]
+
+    def _once_more(self, jobs: Sequence[Change], fault: LogDamaged) -> list[Answer]:
+        """Try again on a new connection: memory may have been at fault, not the file. If it was the file, that is it.
+
+        Raises:
+            LogDamaged: the file cannot take events; the next opening puts it aside.
+        """
+        self._recover(fault)
+        try:
+            return self._transact(lambda group: group.do(jobs))
+        except (sqlite3.DatabaseError, EnvironmentFault) as again:
+            if isinstance(again, sqlite3.DatabaseError):
+                again = fault_of(self._file, again)
+            if not isinstance(again, LogDamaged):
+                return [StorageFailed(f"{again}; nothing of this was acknowledged, send it again") for _ in jobs]
+            condemn(self._file.parent, str(again))
+            raise again from fault
 
     def _commit_one_by_one(self, jobs: Sequence[Change]) -> list[Answer]:
         """On a full disk: class by class, and of the appends only those smaller than one that failed."""

@@ -12,7 +12,7 @@ from threading import Thread
 from typing import NamedTuple
 
 from agent.errors import IntakeFull, StorageFailed, StoreforwardError
-from agent.log.jobs import Append, Job, Prune
+from agent.log.jobs import Append, Job, Merge, Prune
 from agent.log.store import Answer, Store
 
 __all__ = ["Writer"]
@@ -91,7 +91,7 @@ class Writer:
             self._loop.call_soon_threadsafe(self._fail, error)
 
     def _groups(self) -> Iterator[list[_Waiting]]:
-        """What waits, in portions of one commit; at least one job each, however large. Retention goes alone."""
+        """What waits, in portions of one commit, of at least one job; retention and merging go alone."""
         group: list[_Waiting] = []
         room = self._commit_events_max
         while True:
@@ -101,7 +101,7 @@ class Writer:
                 yield group
                 group, room = [], self._commit_events_max
                 continue
-            alone = waiting is not None and isinstance(waiting.job, Prune)
+            alone = waiting is not None and isinstance(waiting.job, Prune | Merge)
             if group and (waiting is None or alone or waiting.events > room):
                 yield group
                 group, room = [], self._commit_events_max

@@ -1,12 +1,10 @@
 """Opening a log's file: what is set on it, what is refused, and that a refused file is left as it was."""
 
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from random import Random
 from sqlite3 import OperationalError
 from tempfile import TemporaryDirectory
 
@@ -117,34 +115,10 @@ def other_version_zero(file: Path) -> None:
         connection.execute("PRAGMA user_version = 0")
 
 
-def header_gone(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[:100] = b"\x55" * 100
-    file.write_bytes(content)
-
-
-def schema_page_gone(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[100:140] = b"\x55" * 40
-    file.write_bytes(content)
-
-
-def cut_short(file: Path) -> None:
-    os.truncate(file, 4096 * 5)
-
-
-def noise(file: Path) -> None:
-    file.write_bytes(Random(1).randbytes(20_000))
-
-
 UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
     "newer format": (newer_format, r"format 3, this version reads up to 2: start the newer version"),
     "another database": (no_log, r"is no event log: move it aside"),
     "tables without a format": (other_version_zero, r"is no event log"),
-    "header gone": (header_gone, r"is damaged: .*; move it aside to start a new log, and keep it"),
-    "schema page gone": (schema_page_gone, r"is damaged"),
-    "cut short": (cut_short, r"is damaged"),
-    "noise": (noise, r"is damaged"),
 }
 
 
@@ -158,16 +132,6 @@ def test_an_unusable_file_is_refused_by_name_and_left_as_it_was(tmp_path: Path, 
         EventLog.open_inline(tmp_path, LogSettings(), clock=SetClock(), new_id=new_ids())
     assert str(file) in str(refused.value)
     assert file.read_bytes() == before
-
-
-def test_a_refused_folder_can_be_opened_once_the_file_is_moved_aside(tmp_path: Path) -> None:
-    file = make_log(tmp_path)
-    noise(file)
-    with pytest.raises(LogUnreadable):
-        EventLog.open_inline(tmp_path, LogSettings(), clock=SetClock(), new_id=new_ids())
-    file.rename(tmp_path / "events.damaged")
-    with inline_log(tmp_path) as log:
-        assert log.created
 
 
 def test_an_empty_file_becomes_a_log(tmp_path: Path) -> None:
