@@ -2,12 +2,15 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from agent.errors import StorageFailed, StoreInUse
 
 __all__ = ["StoreLock"]
+
+PID_CHARS: Final = 19
 
 
 class StoreLock:
@@ -39,8 +42,8 @@ class StoreLock:
         except OSError as error:
             os.close(descriptor)
             raise StorageFailed(f"cannot lock {file}: {error.strerror}; use a local disk") from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        with suppress(OSError):  # whose it is is a courtesy: a full disk must not keep the log from opening
+            os.ftruncate(descriptor, os.pwrite(descriptor, f"{os.getpid():<{PID_CHARS}}\n".encode("ascii"), 0))
         return cls(descriptor)
 
     def release(self) -> None:
