@@ -43,6 +43,8 @@ def test_a_receipt_tells_high_water_holes_and_conflicts(ledger: Ledger) -> None:
                 "last_id": "sales-0001-9",
                 "missing": [[3, 5], [7, 8]],
                 "missing_count": 5,
+                "shed": 0,
+                "quarantined": 0,
                 "conflicts": 1,
             }
         ],
@@ -61,6 +63,7 @@ def test_a_receipt_carries_the_day_answers(ledger: Ledger) -> None:
             "ok": True,
             "count": 3,
             "missing": 0,
+            "declared": 0,
             "conflicts": 0,
             "problem": "",
         }

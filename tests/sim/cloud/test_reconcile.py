@@ -164,7 +164,8 @@ def test_a_day_that_was_answered_with_no_is_not_ok(ends: Ends) -> None:
     ends.send()
     with closing(sqlite3.connect(ends.folder / "ledger.sqlite", isolation_level=None)) as connection:
         connection.execute(
-            "INSERT INTO days VALUES (?, '2026-03-02', 'sales', ?, 1, 1, 1, 0, 0, '', 0, 0, 0, 'other events', '')",
+            "INSERT INTO days VALUES"
+            " (?, '2026-03-02', 'sales', ?, 1, 1, 1, 0, 0, 0, '', 1, 1, 0, 0, 0, 0, 'other events', '')",
             (DEVICE, ends.log.epoch),
         )
     assert (ends.compare().missing, ends.compare().ok) == (0, False)
