@@ -18,6 +18,7 @@ from tests.sim.cloud.publishes import (
     batch,
     day_closed,
     day_range,
+    declare,
     event,
     events_topic,
     sales,
@@ -50,6 +51,18 @@ def test_a_receipt_tells_high_water_holes_and_conflicts(ledger: Ledger) -> None:
         ],
         "days": [],
     }
+
+
+def test_what_was_declared_is_not_missing_in_a_receipt_but_counted(ledger: Ledger) -> None:
+    sales(ledger, [1, 2, 9])
+    declare(ledger, 1, "shed", 3, 5)
+    declare(ledger, 2, "quarantined", 10, 10)
+    document = receipt_document(ledger, DEVICE)["receipts"][0]
+    assert (document["missing"], document["missing_count"]) == ([[6, 8]], 3)
+    assert (document["upto"], document["last_id"]) == (10, "")
+    assert (document["shed"], document["quarantined"]) == (3, 1)
+    (read, _) = parse_receipts(receipt_payload(ledger, DEVICE)).receipts
+    assert (read.upto, read.last_id, read.missing_count, read.shed, read.quarantined) == (10, "", 3, 3, 1)
 
 
 def test_a_receipt_carries_the_day_answers(ledger: Ledger) -> None:
