@@ -1,7 +1,11 @@
 """`storeforward reconcile`: whether everything that this device recorded is in the cloud, once.
 
 With `--ledger` it compares the two files; without, it holds the log against the receipts that the running agent has
-heard, which say nothing of duplicates: those columns stay empty.
+heard, which say nothing of duplicates or corrected clocks: there is no figure for those then.
+
+What the device declared as shed or quarantined is accounted for, so it leaves the exit code at 0 and is told: shed is
+the owner's own policy, and what is quarantined no repeated run of this command could bring back. Whoever wants to act
+on it reads `quarantined` from `--json`.
 """
 
 import asyncio
@@ -12,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -33,6 +38,20 @@ EPOCHS_TOLD: Final = 2  # a receipt holds a device's last two epochs
 DAY_CLOSED: Final = TYPE_PREFIX + "audit.day_closed.v1"
 READ_EVENTS_MAX: Final = 1_000
 READ_BYTES_MAX: Final = 1_048_576
+_COLUMNS: Final = {
+    "Log": "log_head",
+    "Cloud": "ledger_count",
+    "Missing": "missing",
+    "Waiting": "waiting",
+    "Shed": "shed",
+    "Quarantined": "quarantined",
+    "Twice": "duplicates",
+    "Conflicts": "conflicts",
+    "Repeats": "redelivered",
+}
+_ALWAYS: Final = {"log_head", "ledger_count", "missing"}
+ROOMY: Final = 7
+"""Fewer columns of figures than this may have room between them."""
 _EPOCHS: Final = "SELECT number, id FROM epoch"
 
 Report = dict[str, Any]  # Any: the JSON that this command prints
@@ -53,6 +72,8 @@ class NothingToCompare(EnvironmentFault):
 @click.pass_context
 def reconcile(context: click.Context, data: Path | None, ledger: Path | None, *, as_json: bool) -> None:
     """Compare this device's log with the cloud's ledger; exit code 0 only if nothing is missing, double or in conflict.
+
+    What the device declared as shed or quarantined is not missing: it is counted apart.
 
     Example: storeforward reconcile --data ./data
     """
@@ -99,14 +120,18 @@ def _from_receipts(log_file: Path, receipts: Report) -> Report:
     ]
     answered = {(day["business_day"], day["stream"], day["epoch"]) for day in receipts["days"]}
     unanswered = {day for day, ranges in _days_closed(log_file) if not ranges <= answered}
-    totals = {key: sum(stream[key] for stream in streams) for key in ("missing", "conflicts")}
+    totals = {key: sum(stream[key] for stream in streams) for key in ("missing", "conflicts", "shed", "quarantined")}
+    clean = not (totals["missing"] or totals["conflicts"])
     return {
-        "ok": not any(totals.values()) and all(day["ok"] for day in receipts["days"]),
+        "ok": clean and all(day["ok"] for day in receipts["days"]),
         "events": sum(stream["ledger_count"] for stream in streams),
         "missing": totals["missing"],
         "duplicates": None,
         "conflicts": totals["conflicts"],
         "redelivered": None,
+        "shed": totals["shed"],
+        "quarantined": totals["quarantined"],
+        "clock_corrected": None,
         "streams": streams,
         "days": receipts["days"],
         "unanswered_days": sorted(unanswered),
@@ -116,18 +141,21 @@ def _from_receipts(log_file: Path, receipts: Report) -> Report:
 
 def _stream(stream: str, epoch: str, head: int, receipt: Mapping[str, Any]) -> Report:
     upto = receipt.get("upto", 0)
-    missing = receipt.get("missing_count", 0)
+    missing, shed, quarantined = (receipt.get(name, 0) for name in ("missing_count", "shed", "quarantined"))
     return {
         "stream": stream,
         "epoch": epoch,
         "log_head": head,
-        "ledger_count": upto - missing,
+        "ledger_count": upto - missing - shed - quarantined,
         "last_sequence": upto,
         "missing": missing + max(0, head - upto),
         "waiting": max(0, head - upto),
         "duplicates": None,
         "conflicts": receipt.get("conflicts", 0),
         "redelivered": None,
+        "shed": shed,
+        "quarantined": quarantined,
+        "clock_corrected": None,
     }
 
 
@@ -155,23 +183,42 @@ def _days_closed(file: Path) -> Iterator[tuple[str, set[tuple[str, str, str]]]]:
 
 def _print(report: Report) -> None:
     console = Console()
-    table = Table("Stream", "Epoch", title="This device's log and the cloud's ledger")
-    for name in ("Log", "Cloud", "Missing", "Waiting", "Twice", "Conflicts", "Repeats"):
-        table.add_column(name, justify="right")
-    for stream in report["streams"]:
-        keys = ("log_head", "ledger_count", "missing", "waiting", "duplicates", "conflicts", "redelivered")
-        table.add_row(stream["stream"], stream["epoch"][-8:], *(_number(stream[key]) for key in keys))
-    console.print(table)
+    console.print("This device's log and the cloud's ledger", style="bold")
+    console.print(_table(report["streams"]))
     for day, answers in _by_day(report["days"]).items():
-        count, missing = (sum(answer[key] for answer in answers) for key in ("count", "missing"))
+        count, missing, declared = (sum(answer[key] for answer in answers) for key in ("count", "missing", "declared"))
         problem = next((answer["problem"] for answer in answers if not answer["ok"]), "ok")
-        console.print(f"Day {day}: {count:,} events, {missing:,} missing: {problem}")
+        given_up = f", {declared:,} given up after the close (declared)" if declared else ""
+        console.print(f"Day {day}: {count:,} events, {missing:,} missing{given_up}: {problem}")
     for day in report["unanswered_days"]:
         console.print(f"Day {day}: not yet answered by the cloud")
-    verdict = "Everything is in the cloud, once." if report["ok"] else "NOT everything is in the cloud, once."
+    console.print(_verdict(report), style="green" if report["ok"] else "red")
+    if report["quarantined"]:
+        console.print("Quarantined: damaged on this device and kept aside there; the cloud does not have them.")
+    if report["clock_corrected"]:
+        console.print(f"{report['clock_corrected']:,} events, recorded by a wrong clock, have corrected times as well.")
+
+
+def _table(streams: list[Report]) -> Table:
+    """A row per stream and epoch. To fit 80 columns, a column with nothing to tell is left out."""
+    shown = [(name, key) for name, key in _COLUMNS.items() if key in _ALWAYS or any(one[key] for one in streams)]
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, int(len(shown) < ROOMY), 0, 0))
+    table.add_column("Stream", no_wrap=True)
+    table.add_column("Epoch", no_wrap=True)
+    for name, _ in shown:
+        table.add_column(name, justify="right", overflow="fold")
+    for one in streams:
+        table.add_row(one["stream"], one["epoch"][-8:], *(_number(one[key]) for _, key in shown))
+    return table
+
+
+def _verdict(report: Report) -> str:
+    given_up = [f"{report[name]:,} {name} (declared)" for name in ("shed", "quarantined") if report[name]]
     counts = ("events", "missing", "duplicates", "conflicts")
-    told = ", ".join(f"{report[name]:,} {name}" for name in counts if report[name] is not None)
-    console.print(f"{verdict} {told}", style="green" if report["ok"] else "red")
+    told = [f"{report[name]:,} {name}" for name in counts if report[name] is not None]
+    but = ", but for what this device declared" if given_up else ""
+    everything = "Everything" if report["ok"] else "NOT everything"
+    return f"{everything} is in the cloud, once{but}. {', '.join([*told, *given_up])}"
 
 
 def _by_day(days: list[Report]) -> dict[str, list[Report]]:

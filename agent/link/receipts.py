@@ -6,7 +6,7 @@ what was acknowledged: we send it again. A complete receipt that does not name a
 ever dropped because of a receipt.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Protocol
 
@@ -51,7 +51,11 @@ class _Part(BaseModel):
 
 
 class StreamReceipt(_Part):
-    """What the ledger has of one stream and epoch: all up to `upto`, whose event is `last_id`, but `missing`."""
+    """What the ledger knows of one stream and epoch: all up to `upto`, whose event is `last_id`, but `missing`.
+
+    Of the others it has those that are not `shed` or `quarantined`: declared by this device, and not arrived. Where
+    it was declared, `upto` has no event there, and `last_id` is empty.
+    """
 
     stream: _Text
     epoch: _Text
@@ -61,6 +65,8 @@ class StreamReceipt(_Part):
         list[Annotated[list[_Sequence], Field(min_length=2, max_length=2)]], Field(max_length=RANGES_MAX)
     ]
     missing_count: _Count = 0
+    shed: _Count = 0
+    quarantined: _Count = 0
     conflicts: _Count = 0
 
     @model_validator(mode="after")
@@ -74,7 +80,10 @@ class StreamReceipt(_Part):
 
 
 class DayAnswer(_Part):
-    """The ledger's answer to one stream of a day close."""
+    """The ledger's answer to one stream of a day close.
+
+    `declared` of its events were declared shed or quarantined after the close, and are neither there nor missing.
+    """
 
     business_day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
     stream: _Text
@@ -82,6 +91,7 @@ class DayAnswer(_Part):
     ok: bool
     count: _Count
     missing: _Count = 0
+    declared: _Count = 0
     conflicts: _Count = 0
     problem: _Text = ""
 
@@ -131,6 +141,8 @@ class LogFacts(Protocol):
 
     @property
     def epoch(self) -> str: ...
+
+    def epoch_numbers(self) -> Sequence[int]: ...
 
     def epoch_id(self, number: int) -> str: ...
 
@@ -199,11 +211,10 @@ def tell_of_our_epoch(receipts: Receipts, log: LogFacts) -> bool:
 
 def _unnamed(receipts: Receipts, log: LogFacts) -> Iterator[StreamReceipt]:
     """What a complete receipt says by silence: nothing is there of these streams and epochs, which we sent."""
-    ours = log.epoch_number(log.epoch)
-    if not receipts.complete or ours is None:
+    if not receipts.complete:
         return
     named = {(receipt.stream, receipt.epoch) for receipt in receipts.receipts}
-    for number in range(1, ours + 1):
+    for number in log.epoch_numbers():
         epoch = log.epoch_id(number)
         for stream in Stream:
             if (stream.value, epoch) not in named and log.cursor(stream) > Place(number, 0):
@@ -216,7 +227,7 @@ def _ahead(receipt: StreamReceipt, stream: Stream, number: int, log: LogFacts) -
     last = head.sequence if head.epoch == number else 0
     if receipt.upto > last:
         return f"the ledger has {stream} up to {receipt.upto}, this log only up to {last}"
-    ours = log.id_at(stream, Place(number, receipt.upto)) if receipt.upto else None
+    ours = log.id_at(stream, Place(number, receipt.upto)) if receipt.last_id else None
     if ours is not None and ours != receipt.last_id:
         return f"the ledger has another event at {stream} {receipt.upto} than this log"
     return ""

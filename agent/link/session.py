@@ -327,6 +327,9 @@ class _Facts:
     def epoch(self) -> str:
         return self.log.epoch
 
+    def epoch_numbers(self) -> Sequence[int]:
+        return self.log.epoch_numbers()
+
     def epoch_id(self, number: int) -> str:
         return self.log.epoch_id(number)
 

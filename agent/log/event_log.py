@@ -275,6 +275,10 @@ class EventLog:
         """What retention leaves alone because it met damage there: names of streams, or of one of its other steps."""
         return self._store.damaged
 
+    def epoch_numbers(self) -> Sequence[int]:
+        """The numbers of this file's epochs, in order; they may have gaps."""
+        return sorted(self._store.state.epochs)
+
     def epoch_id(self, number: int) -> str:
         """The id of an epoch of this file by its number."""
         return self._store.state.epochs[number]

@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from sim.cloud.holes import Holes
+from sim.cloud.declarations import AuditPlace, Declaration, Word, mark
+from sim.cloud.holes import Gap, Holes
 
 __all__ = ["Book", "Books", "StreamKey"]
 
@@ -13,12 +14,15 @@ _LOAD_STREAMS: Final = (
     "SELECT number, device, stream, epoch, upto, last_id, stored, counted, redelivered, conflicts"
     " FROM streams ORDER BY number"
 )
-_LOAD_HOLES: Final = "SELECT stream, first, last FROM holes"
+_LOAD_HOLES: Final = "SELECT stream, first, last, kind FROM holes"
+_LOAD_DECLARATIONS: Final = (
+    "SELECT stream, audit, sequence, word, first, last FROM declarations ORDER BY stream, audit, sequence"
+)
 _NEW_STREAM: Final = "INSERT INTO streams (device, stream, epoch) VALUES (?, ?, ?)"
 _SAVE_STREAM: Final = (
     "UPDATE streams SET upto = ?, last_id = ?, stored = ?, counted = ?, redelivered = ?, conflicts = ? WHERE number = ?"
 )
-_SAVE_HOLE: Final = "INSERT OR REPLACE INTO holes (stream, first, last) VALUES (?, ?, ?)"
+_SAVE_HOLE: Final = "INSERT OR REPLACE INTO holes (stream, first, last, kind) VALUES (?, ?, ?, ?)"
 _DROP_HOLE: Final = "DELETE FROM holes WHERE stream = ? AND first = ?"
 
 
@@ -37,11 +41,26 @@ class Book:
         self.number: Final = number
         self.key: Final = key
         self.holes = Holes()
+        self.declarations: list[Declaration] = []
+        """In the order in which the device made them; `holes` says what they come to."""
         self.last_id = ""
+        """The id of the event at the high-water mark; empty when a declaration reaches further than any arrival."""
         self.stored = 0
         self.counted = 0
         self.redelivered = 0
         self.conflicts = 0
+
+    def declare(self, said: Sequence[Declaration]) -> None:
+        """Takes what the device said of this stream, in whatever order it arrives."""
+        upto, known = self.holes.upto, self.declarations
+        self.declarations = sorted([*known, *said])
+        if known and min(said) < known[-1]:
+            self.holes.unmark()
+            mark(self.holes, self.declarations)
+        else:
+            mark(self.holes, self.declarations[len(known) :])
+        if self.holes.upto > upto:
+            self.last_id = ""
 
 
 class Books:
@@ -50,12 +69,16 @@ class Books:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._books: dict[StreamKey, Book] = {}
-        holes: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for number, first, last in connection.execute(_LOAD_HOLES):
-            holes[number].append((first, last))
+        holes: dict[int, list[tuple[int, int, Gap]]] = defaultdict(list)
+        for number, first, last, gap in connection.execute(_LOAD_HOLES):
+            holes[number].append((first, last, Gap(gap)))
+        declarations: dict[int, list[Declaration]] = defaultdict(list)
+        for number, audit, sequence, word, first, last in connection.execute(_LOAD_DECLARATIONS):
+            declarations[number].append(Declaration(AuditPlace(audit, sequence), Word(word), first, last))
         for number, device, stream, epoch, upto, last_id, *counts in connection.execute(_LOAD_STREAMS):
             book = Book(number, StreamKey(device, stream, epoch))
             book.holes = Holes(upto, holes[number])
+            book.declarations = declarations[number]
             book.last_id = last_id
             book.stored, book.counted, book.redelivered, book.conflicts = counts
             self._books[book.key] = book
@@ -85,8 +108,8 @@ class Books:
         for book in books:
             counts = (book.stored, book.counted, book.redelivered, book.conflicts)
             self._connection.execute(_SAVE_STREAM, (book.holes.upto, book.last_id, *counts, book.number))
-            for first, last in book.holes.take_changes().items():
-                if last is None:
+            for first, hole in book.holes.take_changes().items():
+                if hole is None:
                     self._connection.execute(_DROP_HOLE, (book.number, first))
                 else:
-                    self._connection.execute(_SAVE_HOLE, (book.number, first, last))
+                    self._connection.execute(_SAVE_HOLE, (book.number, first, *hole))

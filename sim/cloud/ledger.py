@@ -2,6 +2,7 @@
 
 A publish is one transaction. The same event again changes nothing; another event at a taken sequence, or another
 body under a known id, is a conflict: kept aside, told, never dropped. What cannot be read goes to the dead letters.
+What a device declares shed or quarantined is not missing; what arrives all the same takes effect as any other event.
 """
 
 import fcntl
@@ -20,7 +21,9 @@ from agent.device_events import DayClosed
 from agent.topics import Topic
 from sim.cloud.books import Book, Books, StreamKey
 from sim.cloud.days import DAY_CLOSED, DayAnswer, Days
+from sim.cloud.declarations import AuditPlace
 from sim.cloud.envelope import Arrival, Unreadable, read_publish
+from sim.cloud.notices import NOTICES, Notices
 from sim.cloud.schema import LedgerUnusable, open_ledger_writer
 from sim.cloud.takings import SALE, Takings
 
@@ -82,7 +85,7 @@ class Ledger:
         """Opens or creates the file.
 
         Raises:
-            LedgerUnusable: not a ledger, a newer one, or another twin has it.
+            LedgerUnusable: not a ledger, one of another version, or another twin has it.
         """
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(f"{file}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -154,6 +157,7 @@ class Ledger:
     def _load(self) -> None:
         self._books = Books(self._connection)
         self._takings = Takings(self._connection)
+        self._notices = Notices(self._connection, self._books)
         self._days = Days(self._connection, self._books)
 
     def _roll_back(self) -> None:
@@ -187,9 +191,15 @@ class Ledger:
         for book, arrival in counted:
             self._take_effect(topic, book, arrival, now)
         repeats = [self._again(book, arrival, now) for book, arrival in again]
-        self._books.save({book.number: book for book, _ in fresh + again}.values())
+        declared = self._notices.settle()
+        self._books.save({book for book, _ in fresh + again} | declared.keys())
         self._takings.save()
-        self._review_days(fresh + again, now)
+        spans: dict[StreamKey, list[tuple[int, int]]] = defaultdict(list)
+        for book, arrival in fresh + again:
+            spans[book.key].append((arrival.sequence, arrival.sequence))
+        for book, declarations in declared.items():
+            spans[book.key] += [(said.first, said.last) for said in declarations]
+        self._days.review(spans, now.wall)
         return Outcome(
             stored=len(fresh),
             redelivered=sum(repeat.redelivered for repeat in repeats),
@@ -231,9 +241,13 @@ class Ledger:
             problem = self._takings.add(book.key.device, arrival.data)
         elif arrival.type == DAY_CLOSED:
             try:
-                self._days.close(book.key.device, DayClosed.model_validate(arrival.data), now.wall)
+                closed = DayClosed.model_validate(arrival.data)
+                self._days.close(book.key.device, AuditPlace(book.number, arrival.sequence), closed, now.wall)
             except ValidationError as error:
                 problem = f"no day close: {error.error_count()} problems"
+        elif arrival.type in NOTICES:
+            at = AuditPlace(book.number, arrival.sequence)
+            problem = self._notices.take(book.key.device, at, arrival.type, arrival.data)
         if problem:
             self.bury(str(topic), f"stored without effect: {problem}", arrival.body.encode())
 
@@ -254,12 +268,6 @@ class Ledger:
         self._connection.execute(_NEW_CONFLICT, (*place, arrival.type, *kept, reason, now.wall, arrival.body))
         book.conflicts += 1
         return 1
-
-    def _review_days(self, arrived: list[tuple[Book, Arrival]], now: _Moment) -> None:
-        sequences: dict[StreamKey, list[int]] = defaultdict(list)
-        for book, arrival in arrived:
-            sequences[book.key].append(arrival.sequence)
-        self._days.review(sequences, now.wall)
 
 
 def _row(book: Book, arrival: Arrival, now: _Moment, counted: int) -> tuple[str | int, ...]:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sim.cloud.books import Book
 from sim.cloud.days import DayAnswer
+from sim.cloud.holes import Gap
 from sim.cloud.ledger import Ledger
 
 __all__ = ["receipt_document", "receipt_payload"]
@@ -40,8 +41,10 @@ def _receipt(book: Book) -> dict[str, Any]:
         "epoch": book.key.epoch,
         "upto": book.holes.upto,
         "last_id": book.last_id,
-        "missing": [list(hole) for hole in book.holes.missing()[:MISSING_RANGES_MAX]],
-        "missing_count": book.holes.missing_count(),
+        "missing": [list(hole) for hole in book.holes.spans(Gap.MISSING)[:MISSING_RANGES_MAX]],
+        "missing_count": book.holes.count(Gap.MISSING),
+        "shed": book.holes.count(Gap.SHED),
+        "quarantined": book.holes.count(Gap.QUARANTINED),
         "conflicts": book.conflicts,
     }
 
@@ -54,6 +57,7 @@ def _day(answer: DayAnswer) -> dict[str, Any]:
         "ok": answer.ok,
         "count": answer.count,
         "missing": answer.missing,
+        "declared": answer.declared,
         "conflicts": answer.conflicts,
         "problem": answer.problem,
     }

@@ -2,6 +2,8 @@
 
 `missing` is what is in the log but not in the ledger, and every hole below the ledger's high-water mark.
 `duplicates` are duplicate effects: an event that counts twice. `redelivered` are repeats on the wire, without effect.
+`shed` and `quarantined` are what the device itself declared given up, or damaged, and what has not come all the same:
+neither missing nor in the ledger. They leave `ok` as it is: nothing is unaccounted for.
 """
 
 import json
@@ -33,7 +35,11 @@ _STREAMS: Final = """
     SELECT s.device, s.stream, s.epoch, s.number, s.upto, s.counted, s.conflicts, s.redelivered,
         (SELECT count(*) FROM events AS v WHERE v.stream = s.number),
         (SELECT coalesce(min(v.sequence), 0) FROM events AS v WHERE v.stream = s.number),
-        (SELECT coalesce(sum(h.last - h.first + 1), 0) FROM holes AS h WHERE h.stream = s.number)
+        (SELECT coalesce(sum(last - first + 1), 0) FROM holes WHERE stream = s.number AND kind = 'missing'),
+        (SELECT coalesce(sum(last - first + 1), 0) FROM holes WHERE stream = s.number AND kind = 'shed'),
+        (SELECT coalesce(sum(last - first + 1), 0) FROM holes WHERE stream = s.number AND kind = 'quarantined'),
+        (SELECT count(DISTINCT v.sequence) FROM corrections AS c
+            JOIN events AS v ON v.stream = c.stream AND v.sequence BETWEEN c.first AND c.last WHERE c.stream = s.number)
     FROM streams AS s ORDER BY s.number
 """
 # In the log, at a sequence where the ledger has another event, and not kept aside as a conflict either.
@@ -54,8 +60,12 @@ _TWICE: Final = """
     FROM events AS v WHERE v.stream = ? AND v.counted = 1
 """
 _DAYS: Final = (
-    "SELECT business_day, stream, epoch, min(ok), sum(count), sum(missing), sum(conflicts), problem FROM days"
-    " WHERE device = ? GROUP BY business_day, stream, epoch ORDER BY business_day, stream, epoch"
+    "SELECT business_day, stream, epoch, min(ok), sum(count), sum(missing), sum(declared), sum(conflicts), problem"
+    " FROM days WHERE device = ? GROUP BY business_day, stream, epoch ORDER BY business_day, stream, epoch"
+)
+_TOTALS: Final = (
+    *("ok", "events", "missing", "duplicates", "conflicts", "redelivered"),
+    *("shed", "quarantined", "clock_corrected"),
 )
 _DEAD: Final = "SELECT count(*) FROM dead_letters"
 
@@ -78,6 +88,10 @@ class StreamCheck:
     duplicates: int
     conflicts: int
     redelivered: int
+    shed: int = 0
+    quarantined: int = 0
+    clock_corrected: int = 0
+    """Events in the ledger whose device said later by how much its clock had been wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +125,25 @@ class Reconciliation:
         return sum(stream.redelivered for stream in self.streams)
 
     @property
+    def shed(self) -> int:
+        return sum(stream.shed for stream in self.streams)
+
+    @property
+    def quarantined(self) -> int:
+        return sum(stream.quarantined for stream in self.streams)
+
+    @property
+    def clock_corrected(self) -> int:
+        return sum(stream.clock_corrected for stream in self.streams)
+
+    @property
     def ok(self) -> bool:
         clean = not (self.missing or self.duplicates or self.conflicts)
         return clean and all(day.ok for day in self.days)
 
     def as_json(self) -> dict[str, Any]:  # Any: a JSON object
         """The totals first, then each stream and day."""
-        totals = {name: getattr(self, name) for name in ("ok", "events", "missing", "duplicates", "conflicts")}
-        return {**totals, "redelivered": self.redelivered, **asdict(self)}
+        return {name: getattr(self, name) for name in _TOTALS} | asdict(self)
 
 
 def reconcile(ledger_file: Path, log_file: Path | None = None) -> Reconciliation:
@@ -139,7 +164,7 @@ def reconcile(ledger_file: Path, log_file: Path | None = None) -> Reconciliation
         checks = [_check(connection, row, heads) for row in rows if row[0] in devices]
         seen = {(check.stream, check.epoch) for check in checks}
         checks += [_unheard(min(devices, default=""), key, *of_log) for key, of_log in heads.items() if key not in seen]
-        days = [_day(row) for device in sorted(devices) for row in connection.execute(_DAYS, (device,))]
+        days = [DayAnswer.of(row) for device in sorted(devices) for row in connection.execute(_DAYS, (device,))]
         answered = {(day.business_day, day.stream, day.epoch) for day in days}
         unanswered = sorted(day for day, ranges in closed.items() if not ranges <= answered)
         return Reconciliation(tuple(checks), tuple(days), tuple(unanswered), connection.execute(_DEAD).fetchone()[0])
@@ -220,10 +245,25 @@ def _unheard(device: str, key: tuple[str, str], head: int, count: int) -> Stream
 
 def _check(
     connection: sqlite3.Connection,
-    row: tuple[str, str, str, int, int, int, int, int, int, int, int],
+    row: tuple[Any, ...],  # Any: three texts and numbers, as `_STREAMS` names them
     heads: dict[tuple[str, str], tuple[int, int]],
 ) -> StreamCheck:
-    device, stream, epoch, number, upto, counted, conflicts, redelivered, held, first, holes = row
+    (
+        device,
+        stream,
+        epoch,
+        number,
+        upto,
+        counted,
+        conflicts,
+        redelivered,
+        held,
+        first,
+        holes,
+        shed,
+        quarantined,
+        corrected,
+    ) = row
     head, log_count = heads.get((stream, epoch), (None, None))
     waiting = strangers = 0
     if head is not None:
@@ -245,9 +285,7 @@ def _check(
         duplicates=twice + max(0, counted - effects),
         conflicts=conflicts,
         redelivered=redelivered,
+        shed=shed,
+        quarantined=quarantined,
+        clock_corrected=corrected,
     )
-
-
-def _day(row: tuple[str, str, str, int, int, int, int, str]) -> DayAnswer:
-    business_day, stream, epoch, ok, count, missing, conflicts, problem = row
-    return DayAnswer(business_day, stream, epoch, bool(ok), count, missing, conflicts, problem)

@@ -29,9 +29,11 @@ NO: Final = ("✗", "bold red")
 
 def verdict(summary: Summary) -> str:
     """The outcome in one sentence, such as `28,713 events: 0 missing, 0 duplicate, 0 conflicts`."""
+    given_up = {"shed": summary.shed, "quarantined": summary.quarantined}
     return (
         f"{summary.events_accepted:,} events: {summary.missing:,} missing, "
         f"{summary.duplicates:,} duplicate, {summary.conflicts:,} conflicts"
+        + "".join(f", {figure:,} {name} (declared)" for name, figure in given_up.items() if figure)
     )
 
 
@@ -66,7 +68,8 @@ def _reconciliation(summary: Summary) -> Table:
     table.title_justify, table.title_style = "left", "bold"
     headings = ("log", "ledger", "missing", "duplicate", "conflicts")
     total = StreamResult(
-        summary.events_accepted, summary.events_delivered, summary.missing, summary.duplicates, summary.conflicts
+        *(summary.events_accepted, summary.events_delivered, summary.missing, summary.duplicates, summary.conflicts),
+        *(summary.shed, summary.quarantined),
     )
     table.add_column("stream", footer="total")
     for heading, figure in zip(headings, _counts(total), strict=True):
@@ -83,8 +86,9 @@ def _counts(result: StreamResult) -> tuple[str, ...]:
 
 
 def _whole(result: StreamResult) -> Text:
-    glyph, style = YES if result.whole else NO
-    return Text(f"{glyph} {'whole' if result.whole else 'differs'}", style=style)
+    if not result.whole:
+        return Text(f"{NO[0]} differs", style=NO[1])
+    return Text(f"{YES[0]} {'rest declared' if result.shed or result.quarantined else 'whole'}", style=YES[1])
 
 
 def _invariants(summary: Summary) -> RenderableType:

@@ -92,6 +92,8 @@ def sum_up(data_source: str, seed: int, out: Path, evidence: Evidence, wall_s: f
         duplicates=reconciliation.duplicates,
         conflicts=reconciliation.conflicts,
         redelivered=reconciliation.redelivered,
+        shed=reconciliation.shed,
+        quarantined=reconciliation.quarantined,
         baskets=tally.sales,
         sales_total=tally.takings,
         outage_s=evidence.outage_s,
@@ -155,9 +157,12 @@ def _missions(world: World, floor: Floor) -> Missions:
 
 def _stream_results(reconciliation: Reconciliation) -> dict[Stream, StreamResult]:
     """The checks of all epochs added up by stream."""
-    sums: defaultdict[Stream, list[int]] = defaultdict(lambda: [0] * 5)
+    sums: defaultdict[Stream, list[int]] = defaultdict(lambda: [0] * 7)
     for check in reconciliation.streams:
-        figures = (check.log_head or 0, check.ledger_count, check.missing, check.duplicates, check.conflicts)
+        figures = (
+            *(check.log_head or 0, check.ledger_count, check.missing, check.duplicates, check.conflicts),
+            *(check.shed, check.quarantined),
+        )
         sums[Stream(check.stream)] = [a + b for a, b in zip(sums[Stream(check.stream)], figures, strict=True)]
     return {stream: StreamResult(*sums[stream]) for stream in Stream if stream in sums}
 

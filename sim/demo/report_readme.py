@@ -45,7 +45,7 @@ Duplicate: events that took effect more than once:
 
 Conflicts, and gaps that the ledger knows of:
 
-  sqlite3 cloud/ledger.sqlite "SELECT (SELECT count(*) FROM conflicts), (SELECT count(*) FROM holes)"
+  sqlite3 cloud/ledger.sqlite "SELECT (SELECT count(*) FROM conflicts), (SELECT count(*) FROM holes WHERE kind = 'missing')"
 
 Money taken, as the cloud has it:
 

@@ -179,16 +179,22 @@ class StreamResult:
     missing: int
     duplicates: int
     conflicts: int
+    shed: int = 0
+    quarantined: int = 0
 
     @property
     def whole(self) -> bool:
-        """Whether every accepted event is in the ledger exactly once."""
-        return self.accepted == self.delivered and not (self.missing or self.duplicates or self.conflicts)
+        """Whether every accepted event is in the ledger exactly once, or was declared given up."""
+        accounted = self.delivered + self.shed + self.quarantined
+        return self.accepted == accounted and not (self.missing or self.duplicates or self.conflicts)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The outcome of one demo. `duplicates` took effect twice; `redelivered` came twice and was recognised."""
+    """The outcome of one demo. `duplicates` took effect twice; `redelivered` came twice and was recognised.
+
+    `shed` and `quarantined` were declared by the agent: not in the ledger, and not missing.
+    """
 
     data_source: str
     version: str
@@ -200,6 +206,8 @@ class Summary:
     duplicates: int
     conflicts: int
     redelivered: int
+    shed: int
+    quarantined: int
     baskets: int
     sales_total: Mapping[str, Decimal]
     outage_s: float

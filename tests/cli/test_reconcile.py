@@ -11,10 +11,12 @@ from typing import Any
 import aiohttp
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from agent.app import Agent
 from agent.cli import main
 from agent.cli.agent_client import AgentCallRefused, AgentClient
+from agent.cli.reconcile import _from_receipts, _table
 from agent.clock import SystemClock
 from agent.data_folder import DataFolder
 from agent.event_types import Stream
@@ -25,7 +27,7 @@ from sim.cloud.ledger import Ledger
 from sim.cloud.twin import CloudTwin
 from tests.examples import EXAMPLES
 from tests.log.world import events, inline_log
-from tests.sim.cloud.publishes import FixedClock, events_topic
+from tests.sim.cloud.publishes import FixedClock, declare, events_topic
 
 DEADLINE_S = 30.0
 
@@ -46,14 +48,22 @@ def ledger_file(tmp_path: Path) -> Path:
     return tmp_path / "ledger.sqlite"
 
 
-def reconcile(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["reconcile", *map(str, arguments)], env={"COLUMNS": "120"})
+def reconcile(*arguments: str | Path, columns: int = 120) -> Result:
+    return CliRunner().invoke(main, ["reconcile", *map(str, arguments)], env={"COLUMNS": str(columns)})
 
 
-def deliver(log: EventLog, ledger_file: Path, *, events_max: int) -> None:
+def deliver(log: EventLog, ledger_file: Path, *, events_max: int, but: frozenset[int] = frozenset()) -> None:
     stored = log.read(Stream.SALES, log.cursor("nobody", Stream.SALES), events_max=events_max, bytes_max=1_000_000)
+    bodies = (one.body for one in stored if one.place.sequence not in but)
     with closing(Ledger.open(ledger_file, FixedClock())) as ledger:
-        ledger.accept(events_topic(), b"[" + b",".join(one.body for one in stored) + b"]")
+        ledger.accept(events_topic(), b"[" + b",".join(bodies) + b"]")
+
+
+def tell(ledger_file: Path, *said: tuple[str, int, int], epoch: str) -> None:
+    """What the device's audit stream says of its sales."""
+    with closing(Ledger.open(ledger_file, FixedClock())) as ledger:
+        for sequence, (word, first, last) in enumerate(said, 1):
+            declare(ledger, sequence, word, first, last, epoch=epoch)
 
 
 def test_everything_in_the_ledger_exits_0(log: EventLog, data: Path, ledger_file: Path) -> None:
@@ -71,6 +81,61 @@ def test_something_missing_exits_1(log: EventLog, data: Path, ledger_file: Path)
     result = reconcile("--data", data, "--ledger", ledger_file)
     assert result.exit_code == 1
     assert "NOT everything is in the cloud, once. 7 events, 3 missing, 0 duplicates, 0 conflicts" in result.output
+
+
+def test_what_was_shed_or_quarantined_is_told_in_80_columns_and_exits_0(
+    log: EventLog, data: Path, ledger_file: Path
+) -> None:
+    log.append_now(events(1_800))
+    deliver(log, ledger_file, events_max=2_000, but=frozenset(range(101, 1_601)) | {1_700})
+    tell(ledger_file, ("shed", 101, 1_600), ("quarantined", 1_700, 1_700), epoch=log.epoch)
+    result = reconcile("--data", data, "--ledger", ledger_file, columns=80)
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert max(map(len, lines)) <= 80
+    (row,) = (line.split() for line in lines if line.startswith("sales"))
+    assert row[2:] == ["1,800", "299", "0", "1,500", "1"]
+    assert (
+        "Everything is in the cloud, once, but for what this device declared. 301 events,"
+        " 0 missing, 0 duplicates, 0 conflicts, 1,500 shed (declared), 1 quarantined (declared)"
+        " Quarantined: damaged on this device and kept aside there; the cloud does not have them."
+    ) in " ".join(line.strip() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "folded"), [(("duplicates", "conflicts"), False), ((), True)], ids=["usual", "everything"]
+)
+def test_no_figure_of_the_table_is_cut_at_80_columns(
+    quiet: tuple[str, ...], capsys: pytest.CaptureFixture[str], *, folded: bool
+) -> None:
+    names = ("log_head", "ledger_count", "missing", "waiting", "shed", "quarantined", "duplicates", "conflicts")
+    numbers = dict.fromkeys((*names, "redelivered"), 48_213) | {"quarantined": 1} | dict.fromkeys(quiet, 0)
+    stream = numbers | {"stream": "sensor", "epoch": "0195a2b4-0000-7000-8000-0123456789ab"}
+    Console(width=80).print(_table([stream]))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].split().count("48,213") == 8 - len(quiet)
+    assert ("Quarantined" not in lines[0]) == folded
+
+
+def test_receipts_tell_what_was_declared_as_well(log: EventLog, data: Path) -> None:
+    log.append_now(events(10))
+    receipt = {"stream": "sales", "epoch": log.epoch, "upto": 8, "missing_count": 1, "shed": 3, "quarantined": 2}
+    report = _from_receipts(data / "log" / "events.sqlite", {"receipts": [receipt], "days": []})
+    (stream,) = report["streams"]
+    assert (stream["ledger_count"], stream["missing"], stream["waiting"]) == (2, 3, 2)
+    assert (report["missing"], report["shed"], report["quarantined"], report["ok"]) == (3, 3, 2, False)
+
+
+def test_what_is_missing_beside_declared_events_exits_1(log: EventLog, data: Path, ledger_file: Path) -> None:
+    log.append_now(events(10))
+    deliver(log, ledger_file, events_max=10, but=frozenset({3, 4, 5}))
+    tell(ledger_file, ("shed", 3, 4), epoch=log.epoch)
+    result = reconcile("--data", data, "--ledger", ledger_file, "--json")
+    report = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert (report["missing"], report["shed"], report["quarantined"], report["clock_corrected"]) == (1, 2, 0, 0)
+    assert (report["streams"][0]["shed"], report["streams"][0]["quarantined"]) == (2, 0)
 
 
 def test_json_is_one_object_with_the_totals(log: EventLog, data: Path, ledger_file: Path) -> None:

@@ -15,6 +15,7 @@ from agent.event_types import Stream
 from agent.link import BrokerAccess, LinkState
 from agent.log import CLOUD, START, Place
 from sim.broker import BrokerKind, BrokerLimits, running_broker
+from sim.cloud.holes import Gap
 from sim.cloud.ledger import Ledger
 from sim.cloud.twin import CloudTwin
 from sim.network import FaultProxy
@@ -114,7 +115,7 @@ def in_ledger(ledger: Ledger, one: Device) -> dict[Stream, int]:
     """How many events of each stream the ledger has, holes not counted."""
     books = ledger.books(f"{NAME.site}/{NAME.device}")
     assert all(book.key.epoch == one.log.epoch for book in books)
-    return {Stream(book.key.stream): book.holes.upto - book.holes.missing_count() for book in books}
+    return {Stream(book.key.stream): book.holes.upto - book.holes.count(Gap.MISSING) for book in books}
 
 
 @both_brokers

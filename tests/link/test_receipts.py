@@ -24,10 +24,14 @@ class Facts:
     cursors: dict[Stream, Place] = field(default_factory=dict)
     heads: dict[Stream, Place] = field(default_factory=dict)
     epochs: tuple[str, ...] = (OLD, NEW)
+    """By number from 1; an empty one is a number that was skipped."""
 
     @property
     def epoch(self) -> str:
         return self.epochs[-1]
+
+    def epoch_numbers(self) -> list[int]:
+        return [number for number, epoch in enumerate(self.epochs, 1) if epoch]
 
     def epoch_id(self, number: int) -> str:
         return self.epochs[number - 1]
@@ -274,6 +278,21 @@ def test_what_a_complete_receipt_does_not_name_may_be_of_an_older_epoch() -> Non
     assert isinstance(action, Rewind)
     assert action.place == Place(1, 0)
     assert compared(facts, receipt(upto=2)) == []
+
+
+def test_numbers_of_epochs_that_were_skipped_are_no_epochs() -> None:
+    epochs = ("", OLD, "", "", NEW)  # a replaced log skips ahead
+    places = [Place(2, 1), Place(2, 2), Place(5, 1), Place(5, 2)]
+    facts = Facts({Stream.SALES: places}, {Stream.SALES: Place(5, 2)}, epochs=epochs)
+    (action,) = compared(facts, receipt(upto=2, last_id=id_of("sales", Place(5, 2))), complete=True)
+    assert isinstance(action, Rewind)
+    assert action.place == Place(2, 0)
+
+
+def test_a_high_water_mark_that_was_declared_has_no_event_to_compare() -> None:
+    assert compared(log(2, 1, 10, cursor=10), receipt(upto=10, last_id="", shed=2, quarantined=1)) == []
+    (action,) = compared(log(2, 1, 10, cursor=10), receipt(upto=11, last_id=""))
+    assert isinstance(action, StartEpoch)
 
 
 def test_what_was_never_sent_need_not_be_named() -> None:

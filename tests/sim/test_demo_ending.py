@@ -24,6 +24,15 @@ def test_the_verdict_is_one_sentence() -> None:
     assert verdict(SUMMARY) == "28,713 events: 0 missing, 0 duplicate, 0 conflicts"
 
 
+def test_what_was_declared_given_up_is_in_the_verdict() -> None:
+    told = replace(SUMMARY, events_delivered=27_212, shed=1_500, quarantined=1)
+    assert verdict(told).endswith(
+        "0 missing, 0 duplicate, 0 conflicts, 1,500 shed (declared), 1 quarantined (declared)"
+    )
+    total = next(line.split() for line in page(told).splitlines() if line.strip().startswith("total"))
+    assert total == ["total", "28,713", "27,212", "0", "0", "0", "✓", "rest", "declared"]
+
+
 def test_a_good_demo_shows_the_verdict_the_streams_and_what_comes_next() -> None:
     text = page(SUMMARY)
     assert "✓ 28,713 events: 0 missing, 0 duplicate, 0 conflicts" in text

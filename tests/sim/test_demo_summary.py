@@ -27,6 +27,8 @@ PROMISED_KEYS = {
     "baskets",
     "sales_total",
     "redelivered",
+    "shed",
+    "quarantined",
     "seed",
     "streams",
     "day_close",
@@ -55,6 +57,8 @@ def test_the_json_keeps_money_as_decimal_text_and_what_was_not_measured_as_null(
         "missing": 0,
         "duplicates": 0,
         "conflicts": 0,
+        "shed": 0,
+        "quarantined": 0,
     }
 
 
@@ -73,6 +77,8 @@ def test_a_demo_that_checked_nothing_has_not_held() -> None:
     [
         (StreamResult(10, 10, 0, 0, 0), True),
         (StreamResult(10, 9, 0, 0, 0), False),
+        (StreamResult(10, 7, 0, 0, 0, 2, 1), True),
+        (StreamResult(10, 7, 0, 0, 0, 2), False),
         (StreamResult(10, 10, 1, 0, 0), False),
         (StreamResult(10, 10, 0, 1, 0), False),
         (StreamResult(10, 10, 0, 0, 1), False),

@@ -21,6 +21,8 @@ __all__ = [
     "batch",
     "day_closed",
     "day_range",
+    "declaration",
+    "declare",
     "event",
     "events_topic",
     "rows",
@@ -108,6 +110,21 @@ def day_closed(ledger: Ledger, sequence: int, day: str, *ranges: dict[str, Any])
         producer="agent",
     )
     ledger.accept(events_topic("audit"), batch(closed))
+
+
+def declaration(
+    sequence: int, word: str, first: int, last: int, *, stream: str = "sales", epoch: str = EPOCH, **changes: Any
+) -> dict[str, Any]:
+    """An audit event that says `shed`, `quarantined` or `released` of a range."""
+    name = f"audit.events_{word}.v1"
+    span = {"stream": stream, "epoch": epoch, "first_sequence": first, "last_sequence": last}
+    data = EXAMPLES[name] | span | changes
+    return event(sequence, type_name=name, stream="audit", data=data, producer="agent")
+
+
+def declare(ledger: Ledger, sequence: int, word: str, first: int, last: int, **where: str) -> None:
+    """Publishes one such event on the audit stream."""
+    ledger.accept(events_topic("audit"), batch(declaration(sequence, word, first, last, **where)))
 
 
 def rows(file: Path, query: str, *values: str | int) -> list[tuple[Any, ...]]:

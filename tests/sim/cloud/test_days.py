@@ -129,7 +129,9 @@ def test_the_last_fourteen_days_are_answered_newest_first(ledger: Ledger, monkey
     assert [(day.business_day, day.stream) for day in found] == [
         (f"2017-03-{number:02}", stream) for number in range(20, 6, -1) for stream in ("sales", "stock")
     ]
-    assert found[0] == DayAnswer("2017-03-20", "sales", EPOCH, ok=True, count=1, missing=0, conflicts=0, problem="")
+    assert found[0] == DayAnswer(
+        "2017-03-20", "sales", EPOCH, ok=True, count=1, missing=0, declared=0, conflicts=0, problem=""
+    )
     monkeypatch.setattr(days_module, "ANSWERS_MAX", 3)
     assert len(ledger.day_answers(DEVICE)) == 3
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agent.topics import parse_topic
 from sim.cloud import ledger as ledger_module
+from sim.cloud.holes import Gap
 from sim.cloud.ledger import Ledger, Outcome
 from sim.cloud.schema import LedgerUnusable, open_ledger_reader
 from tests.sim.cloud.publishes import DEVICE, EPOCH, FixedClock, batch, event, events_topic, rows, sales
@@ -170,7 +171,7 @@ def test_a_failing_transaction_leaves_no_trace_and_the_publish_can_come_again(
         with pytest.raises(sqlite3.OperationalError):
             ledger.accept(events_topic(), batch(event(3), sale(6, "1.00")))
     assert snapshot(file) == before
-    assert ledger.books(DEVICE)[0].holes.missing() == [(2, 4)]
+    assert ledger.books(DEVICE)[0].holes.spans(Gap.MISSING) == [(2, 4)]
     assert ledger.accept(events_topic(), batch(event(3), sale(6, "1.00"))) == Outcome(stored=2)
     assert rows(file, "SELECT sales, total FROM totals") == [(1, "1.00")]
 
@@ -180,7 +181,7 @@ def test_a_ledger_opened_again_goes_on_where_it_was(file: Path) -> None:
         first.accept(events_topic(), batch(event(1), event(7), sale(4, "2.50")))
     with closing(Ledger.open(file, FixedClock())) as second:
         (book,) = second.books(DEVICE)
-        assert (book.holes.upto, book.holes.missing(), book.last_id) == (7, [(2, 3), (5, 6)], "sales-0001-7")
+        assert (book.holes.upto, book.holes.spans(Gap.MISSING), book.last_id) == (7, [(2, 3), (5, 6)], "sales-0001-7")
         assert second.accept(events_topic(), batch(event(7), sale(4, "2.50"), sale(5, "2.50"))) == Outcome(
             stored=1, redelivered=2
         )
@@ -193,13 +194,16 @@ def test_two_twins_cannot_share_a_ledger(ledger: Ledger, file: Path) -> None:
         Ledger.open(file, FixedClock())
 
 
-def test_a_newer_or_foreign_file_is_refused(tmp_path: Path) -> None:
-    newer, foreign = tmp_path / "newer.sqlite", tmp_path / "foreign.sqlite"
-    with closing(sqlite3.connect(newer)) as connection:
-        connection.execute("PRAGMA user_version = 99")
+def test_a_newer_older_or_foreign_file_is_refused(tmp_path: Path) -> None:
+    newer, older, foreign = (tmp_path / f"{name}.sqlite" for name in ("newer", "older", "foreign"))
+    for file, version in ((newer, 99), (older, 1)):
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute(f"PRAGMA user_version = {version}")
     foreign.write_bytes(b"not a database, certainly not one of ours" * 100)
-    with pytest.raises(LedgerUnusable, match="format 99; this version reads up to 1"):
+    with pytest.raises(LedgerUnusable, match="format 99; this version reads ledgers of format 2"):
         Ledger.open(newer, FixedClock())
+    with pytest.raises(LedgerUnusable, match=r"format 1; .*name another file"):
+        Ledger.open(older, FixedClock())
     with pytest.raises(LedgerUnusable, match="cannot use"):
         Ledger.open(foreign, FixedClock())
     with pytest.raises(LedgerUnusable, match="format 99"):
@@ -255,7 +259,7 @@ def test_any_order_of_repeats_and_conflicts_equals_a_naive_model(
             conflicts |= {(place, name) for place, name in publish if kept[place] != name}
         for book in ledger.books(DEVICE):
             assert book.holes.upto == max(kept)
-            assert book.holes.missing_count() == max(kept) - len(kept)
+            assert book.holes.count(Gap.MISSING) == max(kept) - len(kept)
             assert (book.stored, book.counted, book.conflicts) == (len(kept), len(kept), len(conflicts))
             assert book.redelivered == repeats - len(kept)
             assert book.last_id == f"{kept[max(kept)]}{max(kept)}"

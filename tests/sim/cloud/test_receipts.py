@@ -18,6 +18,7 @@ from tests.sim.cloud.publishes import (
     batch,
     day_closed,
     day_range,
+    declare,
     event,
     events_topic,
     sales,
@@ -43,11 +44,25 @@ def test_a_receipt_tells_high_water_holes_and_conflicts(ledger: Ledger) -> None:
                 "last_id": "sales-0001-9",
                 "missing": [[3, 5], [7, 8]],
                 "missing_count": 5,
+                "shed": 0,
+                "quarantined": 0,
                 "conflicts": 1,
             }
         ],
         "days": [],
     }
+
+
+def test_what_was_declared_is_not_missing_in_a_receipt_but_counted(ledger: Ledger) -> None:
+    sales(ledger, [1, 2, 9])
+    declare(ledger, 1, "shed", 3, 5)
+    declare(ledger, 2, "quarantined", 10, 10)
+    document = receipt_document(ledger, DEVICE)["receipts"][0]
+    assert (document["missing"], document["missing_count"]) == ([[6, 8]], 3)
+    assert (document["upto"], document["last_id"]) == (10, "")
+    assert (document["shed"], document["quarantined"]) == (3, 1)
+    (read, _) = parse_receipts(receipt_payload(ledger, DEVICE)).receipts
+    assert (read.upto, read.last_id, read.missing_count, read.shed, read.quarantined) == (10, "", 3, 3, 1)
 
 
 def test_a_receipt_carries_the_day_answers(ledger: Ledger) -> None:
@@ -61,6 +76,7 @@ def test_a_receipt_carries_the_day_answers(ledger: Ledger) -> None:
             "ok": True,
             "count": 3,
             "missing": 0,
+            "declared": 0,
             "conflicts": 0,
             "problem": "",
         }

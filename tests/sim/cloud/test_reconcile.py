@@ -20,7 +20,7 @@ from sim.cloud.ledger import Ledger
 from sim.cloud.reconcile import Reconciliation, reconcile
 from sim.cloud.schema import LedgerUnusable
 from tests.log.world import NOON, SetClock, event, events, inline_log, new_ids
-from tests.sim.cloud.publishes import DEVICE, FixedClock, events_topic, sales
+from tests.sim.cloud.publishes import DEVICE, FixedClock, declare, events_topic, sales
 
 DEVICE_NAME = DeviceName(*DEVICE.split("/"))
 
@@ -109,6 +109,30 @@ def test_a_log_that_went_back_in_time_is_told_as_conflicts_and_nothing_is_missin
         assert (found.streams[0].log_head, found.streams[0].last_sequence) == (7, 8)
 
 
+@pytest.mark.parametrize("word", ["shed", "quarantined"])
+def test_what_was_declared_is_a_figure_of_its_own_and_everything_is_accounted_for(word: str, ends: Ends) -> None:
+    ends.log.append_now(events(10))
+    ends.send(leave_out=(3, 4, 8, 9, 10))
+    assert ends.compare().missing == 5
+    declare(ends.ledger, 1, word, 3, 4, epoch=ends.log.epoch)
+    declare(ends.ledger, 2, word, 7, 10, epoch=ends.log.epoch)  # 7 was on its way
+    found = ends.compare()
+    assert totals(found) == (7, 0, 0, 0, 0)  # with the two on the audit stream
+    assert (found.ok, {"shed": found.shed, "quarantined": found.quarantined}[word]) == (True, 5)
+    sales = found.streams[0]
+    assert (sales.ledger_count, sales.last_sequence, sales.waiting, sales.shed + sales.quarantined) == (5, 10, 0, 5)
+
+
+def test_what_was_released_is_missing_again_until_it_comes(ends: Ends) -> None:
+    ends.log.append_now(events(4))
+    ends.send(leave_out=(2, 3))
+    declare(ends.ledger, 1, "quarantined", 2, 3, epoch=ends.log.epoch)
+    declare(ends.ledger, 2, "released", 3, 3, epoch=ends.log.epoch)
+    assert (ends.compare().missing, ends.compare().quarantined, ends.compare().ok) == (1, 1, False)
+    ends.send(leave_out=(2,))
+    assert (ends.compare().missing, ends.compare().quarantined, ends.compare().ok) == (0, 1, True)
+
+
 async def test_a_new_epoch_is_a_stream_of_its_own(ends: Ends) -> None:
     ends.log.append_now(events(4))
     await ends.log.start_epoch("behind_ledger")
@@ -164,7 +188,8 @@ def test_a_day_that_was_answered_with_no_is_not_ok(ends: Ends) -> None:
     ends.send()
     with closing(sqlite3.connect(ends.folder / "ledger.sqlite", isolation_level=None)) as connection:
         connection.execute(
-            "INSERT INTO days VALUES (?, '2026-03-02', 'sales', ?, 1, 1, 1, 0, 0, '', 0, 0, 0, 'other events', '')",
+            "INSERT INTO days VALUES"
+            " (?, '2026-03-02', 'sales', ?, 1, 1, 1, 0, 0, 0, '', 1, 1, 0, 0, 0, 0, 'other events', '')",
             (DEVICE, ends.log.epoch),
         )
     assert (ends.compare().missing, ends.compare().ok) == (0, False)
@@ -193,6 +218,7 @@ def test_the_json_form_says_the_totals_first(ends: Ends) -> None:
     document: dict[str, Any] = ends.compare().as_json()
     assert list(document)[:6] == ["ok", "events", "missing", "duplicates", "conflicts", "redelivered"]
     assert document["streams"][0]["ledger_count"] == 2
+    assert list(document)[6:9] == ["shed", "quarantined", "clock_corrected"]
     assert (document["days"], document["unanswered_days"], document["dead_letters"]) == ((), (), 0)
 
 
