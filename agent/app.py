@@ -29,6 +29,7 @@ from agent.log_lines import log_event
 from agent.packs import OfferBook, PackInbox, PackRefused, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
+from agent.quarantine_desk import QuarantineDesk
 from agent.room_keeper import RoomKeeper
 from agent.salvage import Salvage
 from agent.settings import ClockSettings, Settings, SiteSettings
@@ -117,14 +118,11 @@ class Agent:
             offers=offers,
             adviser=decisions.adviser,
             fleet=fleet,
+            quarantine=QuarantineDesk(log, decoder, link.send_again),
             clock=clock,
         )
-        work: dict[str, Work] = {
-            "log-writer": log.wait_failed,
-            "link": link.run,
-            "packs": inbox.keep,
-            "fleet": fleet.run,
-        }
+        work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run}
+        work |= {"packs": inbox.keep, "fleet": fleet.run}
         return api, link, work | decisions.work() | self._own_work(log, decoder, link)
 
     def _fleet(self, log: EventLog, decoder: EventDecoder, closing: AsyncExitStack) -> Fleet:

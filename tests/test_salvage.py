@@ -255,3 +255,47 @@ def test_a_file_of_a_newer_version_is_never_put_aside(tmp_path: Path) -> None:
     with pytest.raises(LogUnreadable, match="start the newer version"), inline_log(tmp_path):
         pass
     assert not (tmp_path / "old").exists()
+
+
+def live_files(folder: Path, copy: Path, *, commits: int) -> None:
+    """The files of a log in use, as a kill leaves them: with the last commits in the write-ahead log only."""
+    copy.mkdir()
+    with inline_log(folder) as log:
+        for at in range(commits):
+            log.append_now([event(f"e-{at + 1}")])
+        for name in (FILE, f"{FILE}-wal"):
+            (copy / name).write_bytes((folder / name).read_bytes())
+
+
+async def test_a_flipped_bit_in_the_write_ahead_log_costs_no_event_behind_it(tmp_path: Path) -> None:
+    live_files(tmp_path / "live", tmp_path / "copy", commits=30)
+    wal = tmp_path / "copy" / f"{FILE}-wal"
+    content = bytearray(wal.read_bytes())
+    at = content.index(b'"e-15"')
+    content[at + 200] ^= 4
+    wal.write_bytes(content)
+    with inline_log(tmp_path / "copy") as log:
+        assert log.epoch_reason == "damaged"
+        await salvage(log)
+        there = {stored.id for stored in read_all(log)}
+        assert {f"e-{at}" for at in range(1, 31)} - there <= {"e-15"}
+
+
+async def test_a_write_ahead_log_whose_header_is_damaged_is_not_thrown_away(tmp_path: Path) -> None:
+    live_files(tmp_path / "live", tmp_path / "copy", commits=30)
+    with (tmp_path / "copy" / f"{FILE}-wal").open("r+b") as file:
+        file.seek(20)
+        file.write(b"\x55")
+    with inline_log(tmp_path / "copy") as log:
+        await salvage(log)
+        assert len(read_all(log)) == 30
+
+
+def test_a_torn_last_commit_is_no_damage(tmp_path: Path) -> None:
+    live_files(tmp_path / "live", tmp_path / "copy", commits=30)
+    wal = tmp_path / "copy" / f"{FILE}-wal"
+    content = wal.read_bytes()
+    wal.write_bytes(content[:-3000] + bytes(3000))
+    with inline_log(tmp_path / "copy") as log:
+        assert log.epoch_reason == "created"
+        assert [stored.id for stored in read_all(log)] == [f"e-{at + 1}" for at in range(29)]

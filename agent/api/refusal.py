@@ -21,6 +21,7 @@ from agent.errors import (
 )
 from agent.fleet.refusals import NothingToResolve, NotStopped, ReleaseRefused, VehicleUnknown
 from agent.pseudonyms import RawIdRefused
+from agent.quarantine_desk import NotQuarantined, StillDamaged
 from agent.till_requests import AlreadyAnswered, BasketMoved, RequestConflict, RequestUnknown, TooManyRequests
 
 __all__ = ["PROBLEM_JSON", "ProblemDocument", "ProblemItem", "Refusal", "problem_response", "refusal_of"]
@@ -98,6 +99,8 @@ _RULES: Final[tuple[tuple[type[StoreforwardError], _Rule], ...]] = (
     (BasketMoved, _Rule(409, "basket_moved")),
     (AlreadyAnswered, _Rule(409, "already_answered")),
     (RequestUnknown, _Rule(404, "unknown_request")),
+    (NotQuarantined, _Rule(404, "not_quarantined")),
+    (StillDamaged, _Rule(409, "still_damaged")),
     (VehicleUnknown, _Rule(404, "unknown_vehicle")),
     (NotStopped, _Rule(409, "not_stopped")),
     (ReleaseRefused, _Rule(409, "release_refused")),

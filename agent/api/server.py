@@ -25,6 +25,7 @@ from agent.api.metrics import LogAndLink, Metrics
 from agent.api.offer_routes import OfferRoutes
 from agent.api.openapi import openapi_document
 from agent.api.product_routes import ProductRoutes
+from agent.api.quarantine_routes import QuarantineRoutes
 from agent.api.rate import ProducerRates
 from agent.api.refusal import Refusal, problem_response, refusal_of
 from agent.api.request_recorder import RequestRecorder
@@ -47,6 +48,7 @@ from agent.log import EventLog
 from agent.packs import OfferBook, Packs
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
+from agent.quarantine_desk import QuarantineDesk
 from agent.settings import Settings
 from agent.till_requests import TillRequests
 
@@ -91,6 +93,7 @@ class LocalApi:
         offers: OfferBook,
         adviser: Adviser,
         fleet: Fleet,
+        quarantine: QuarantineDesk,
         clock: Clock,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
@@ -103,17 +106,9 @@ class LocalApi:
         self._products = ProductRoutes(catalogue, shelf, news)
         self._door = Door(producers, folder.socket, lan_names(settings.api))
         report = StatusReport(
-            settings=settings,
-            folder=folder,
-            log=log,
-            link_status=link_status,
-            listeners=self._listeners,
-            catalogue=catalogue,
-            baskets=baskets,
-            packs=packs,
-            fleet=fleet,
-            clock=clock,
-        )
+            settings=settings, folder=folder, log=log, link_status=link_status, listeners=self._listeners,
+            catalogue=catalogue, baskets=baskets, packs=packs, fleet=fleet, clock=clock,
+        )  # fmt: skip
         self.routes: Final[list[Route]] = [
             *Intake(log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding).routes(),
             *BasketRoutes(baskets, self._streams, news).routes(),
@@ -121,6 +116,7 @@ class LocalApi:
             *self._products.routes(),
             *OfferRoutes(offers, packs, clock).routes(),
             *DecisionRoutes(adviser, shelf, log, decoder).routes(),
+            *QuarantineRoutes(quarantine).routes(),
             *self._own_routes(report, receipts, fleet, BringRoutes(fleet, self._products.product, log, decoder)),
         ]
 

@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "learn": "agent.cli.learn:learn",
     "evaluate": "agent.cli.evaluate:evaluate",
     "bench": "agent.cli.bench:bench",
+    "quarantine": "agent.cli.quarantine:quarantine",
 }
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from agent.errors import StorageFailed
+from agent.log.wal import KEPT_WAL
 
 __all__ = ["OldLog", "Progress", "condemn", "condemned", "finish_moves", "old_logs", "put_aside"]
 
 NOTE: Final = "salvage.json"
 CONDEMNED: Final = "events.sqlite.damaged"
-MOVED: Final = ("events.sqlite-wal", "events.sqlite-shm", "events.sqlite", CONDEMNED)
+MOVED: Final = ("events.sqlite-wal", "events.sqlite-shm", KEPT_WAL, "events.sqlite", CONDEMNED)
 REASON_CHARS_MAX: Final = 500
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from agent.log.schema import PAGE_BYTES, row_checksum
+from agent.log.wal import KEPT_WAL
 
 __all__ = ["CarvedRow", "carve"]
 
@@ -62,7 +63,8 @@ class _Pages:
 
     def __init__(self, opened: ExitStack, file: Path) -> None:
         self._main = _mapped(opened, file)
-        self._wal = _mapped(opened, file.with_name(f"{file.name}-wal"))
+        kept = file.with_name(KEPT_WAL)
+        self._wal = _mapped(opened, kept if kept.exists() else file.with_name(f"{file.name}-wal"))
         self._frames: dict[int, int] = {}
         """Where in the write-ahead log the last frame of each page begins."""
         for at in self._frame_starts():

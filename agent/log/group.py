@@ -19,6 +19,7 @@ from agent.log.jobs import (
     Append,
     Change,
     DeclareUnreadable,
+    Discard,
     JournalEntry,
     JournalTrim,
     Merge,
@@ -195,6 +196,8 @@ class Group:
                 self._gaps.add(job.stream, job.span, "unreadable")
             case Release():
                 self._release(job)
+            case Discard():
+                quarantine.discard(self._connection, job.number)
 
     def _shed(self, job: Shed) -> None:
         stream, after, upto = job

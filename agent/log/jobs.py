@@ -14,6 +14,7 @@ __all__ = [
     "Append",
     "Change",
     "DeclareUnreadable",
+    "Discard",
     "EpochReason",
     "Job",
     "JournalEntry",
@@ -83,7 +84,13 @@ class Release(NamedTuple):
     body: bytes
 
 
-Also = Advance | JournalEntry | JournalTrim | Shed | SetAside | DeclareUnreadable | Release
+class Discard(NamedTuple):
+    """Forget a quarantined row for good."""
+
+    number: int
+
+
+Also = Advance | JournalEntry | JournalTrim | Shed | SetAside | DeclareUnreadable | Release | Discard
 """What may be done in one transaction with an append."""
 
 

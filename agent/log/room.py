@@ -45,7 +45,7 @@ class Ballast:
             return False
 
     def make(self) -> None:
-        """Take the room, if the disk has plenty; else try again another time."""
+        """Take the room, if the disk has plenty; else try again another time. Retention calls it every minute."""
         disk = os.statvfs(self._file.parent)
         if self.held or disk.f_bavail * disk.f_frsize < ROOM_FOR_BALLAST * self._size_bytes:
             return

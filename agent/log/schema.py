@@ -15,6 +15,7 @@ from zlib import crc32
 from agent.errors import EnvironmentFault, LogDamaged, LogUnreadable, StorageFailed, StorageFull
 from agent.event_types import Stream
 from agent.log.records import SEQUENCE_BITS, SEQUENCE_MASK
+from agent.log.wal import WalFrames, damaged_header, keep_wal
 
 __all__ = [
     "FORMAT",
@@ -31,6 +32,7 @@ FORMAT: Final = 2
 PAGE_BYTES: Final = 4_096
 BUSY_TIMEOUT_MS: Final = 5_000
 WAL_BYTES_KEPT: Final = 16 * 1_048_576
+FRAMES_UNKNOWN: Final = 1 << 40  # as if all were valid
 _LARGEST_PRIME_BELOW_2_32: Final = 4_294_967_291
 
 _TABLES: Final = (
@@ -116,11 +118,17 @@ def open_writer(file: Path, *, size_bytes_max: int) -> sqlite3.Connection:
         StorageFailed: when the folder cannot be written.
     """
     try:
+        if damage := damaged_header(file):
+            raise LogDamaged(damage)  # not opened at all: SQLite would begin with removing the write-ahead log
+        frames = WalFrames.read(file)
+    except OSError as error:
+        raise StorageFailed(f"cannot read {error.filename}: {error.strerror}; check the folder's owner") from error
+    try:
         connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=256)
     except sqlite3.Error as error:
         raise fault_of(file, error) from error
     try:
-        _prepare(connection, file, size_bytes_max)
+        _prepare(connection, file, size_bytes_max, frames)
     except sqlite3.Error as error:
         connection.close()
         raise fault_of(file, error) from error
@@ -139,7 +147,7 @@ def open_reader(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int) -> None:
+def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int, frames: WalFrames) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -158,18 +166,25 @@ def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int) ->
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
     connection.execute(f"PRAGMA max_page_count = {size_bytes_max // PAGE_BYTES}")
-    _make_durable(connection)
+    if frames.damage_behind(_make_durable(connection)):
+        keep_wal(file)
+        raise LogDamaged(f"{file}-wal is damaged: commits stand behind a frame that does not match its checksum")
     _create(connection, tables, version)
     _sync_folder(file)
 
 
-def _make_durable(connection: sqlite3.Connection) -> None:
-    """Fsync what was recovered from the WAL: of a killed agent's last commit it may be in the page cache only."""
+def _make_durable(connection: sqlite3.Connection) -> int:
+    """Fsync what was recovered from the WAL: of a killed agent's last commit it may be in the page cache only.
+
+    Tells how many of its frames are valid.
+    """
     try:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname != "SQLITE_FULL":  # comes after the fsync: the pages stay in the WAL
             raise
+        return FRAMES_UNKNOWN
+    return int(frames)
 
 
 def _sync_folder(file: Path) -> None:

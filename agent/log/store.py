@@ -71,7 +71,6 @@ class Store:
         self.trouble = ""
         """Why the last commit failed; empty when it did not."""
         self._open()
-        self._ballast.make()
         self._measure()
 
     @property

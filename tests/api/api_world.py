@@ -30,6 +30,7 @@ from agent.log import START, EventLog
 from agent.packs import OfferBook, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
+from agent.quarantine_desk import QuarantineDesk
 from agent.settings import Settings
 from agent.till_requests import TillRequests
 from agent.topics import DeviceName
@@ -269,6 +270,7 @@ async def open_world(
             offers=offers,
             adviser=decisions.adviser,
             fleet=fleet or Fleet(),
+            quarantine=QuarantineDesk(log, decoder, link.send_again),
             clock=clock,
             heartbeat_s=heartbeat_s,
         )

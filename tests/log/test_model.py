@@ -72,7 +72,7 @@ class Model:
             newest = max((place for of, place in self.rows if of is stream), default=START)
             passed = min(place for (_, of), place in self.cursors.items() if of is stream)
             for of, place in list(self.rows):
-                old = self.rows[of, place][1] < hour - REPLAY_HOURS
+                old = self.rows[of, place][1] < hour - REPLAY_HOURS or self.rows[of, place][1] > hour
                 if of is stream and place <= passed and old and place != newest:
                     del self.rows[of, place]
         for day in list(self.known)[:-DEDUPE_DAYS]:
