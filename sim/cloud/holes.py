@@ -31,7 +31,8 @@ class Holes:
     def add(self, sequence: int) -> bool:
         """Marks a sequence as arrived; False when it had arrived before."""
         if sequence > self.upto:
-            self._reach(sequence - 1)
+            if sequence > self.upto + 1:
+                self._reach(sequence - 1)
             self.upto = sequence
             return True
         found = self._between(sequence, sequence)
@@ -95,7 +96,7 @@ class Holes:
         if upto > self.upto:
             first, self.upto = self.upto + 1, upto
             self._open(first, upto, Gap.MISSING)
-            self._join(first - 1, first)
+            self._join(first - 1, first)  # a declared one may have been released at the mark
 
     def _between(self, first: int, last: int) -> list[int]:
         """Where the holes begin that have a sequence from `first` to `last`."""
