@@ -14,6 +14,7 @@ from agent.api import LocalApi
 from agent.baskets import BasketBoard
 from agent.catalogue import Catalogue, CatalogueRefused
 from agent.clock import Clock, IdFactory, ShopClock, SystemClock, system_random
+from agent.clock_keeper import ClockKeeper
 from agent.damage_keeper import DamageKeeper
 from agent.data_folder import DataFolder
 from agent.day_close import DayCloser
@@ -165,7 +166,10 @@ class Agent:
             retention_interval_s=self._settings.log.retention_interval_s,
             health_interval_s=self._settings.device.health_interval_s,
         )
-        return {
+        own: dict[str, Work] = {}
+        if self._settings.clock.starts_at is None:  # a simulated day's clock is fast on purpose
+            own["clock"] = ClockKeeper(log, decoder, self._clock).run
+        return own | {
             "epochs": housekeeping.keep_epochs,
             "room": RoomKeeper(log, decoder, self._clock).run,
             "salvage": Salvage(log, decoder, link.send_again, self._clock).run,

@@ -15,7 +15,7 @@ from agent.log.jobs import (
     Shed,
 )
 from agent.log.quarantine import QuarantinedRow, repaired
-from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent
+from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent, UnsyncedRow
 
 __all__ = [
     "CLOUD",
@@ -39,6 +39,7 @@ __all__ = [
     "Shed",
     "Span",
     "StoredEvent",
+    "UnsyncedRow",
     "absent",
     "repaired",
 ]

@@ -24,7 +24,7 @@ from agent.log.merge import OldEvent
 from agent.log.old_facts import OldFacts
 from agent.log.quarantine import QuarantinedRow
 from agent.log.reader import Reader
-from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent
+from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent, UnsyncedRow
 from agent.log.store import Answer, Store
 from agent.log.writer import Writer
 from agent.log_lines import log_event
@@ -59,13 +59,23 @@ class EventLog:
     Only `read`, `id_at`, `ids` and `first_recorded_ms` may be called from others.
     """
 
-    def __init__(self, folder: Path, settings: LogSettings, *, clock: Clock, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: LogSettings,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        synchronised: Callable[[], bool] = clock_synchronised,
+    ) -> None:
+        """`synchronised` tells of each append whether the wall clock was to be believed."""
         self.file: Final = folder / "events.sqlite"
         self.reopenings = 0
         """How often a storage fault made the writer open the file again."""
         self._settings = settings
         self._clock = clock
         self._new_id = new_id
+        self._synchronised = synchronised
         self._writer: Writer | None = None
         self._commit_listeners: list[CommitListener] = []
         self._epoch_listeners: list[EpochListener] = []
@@ -332,6 +342,14 @@ class EventLog:
         """When the first event after a place was recorded (wall clock, milliseconds)."""
         return self._reader.first_recorded_ms(stream, after)
 
+    def unsynced(self, stream: Stream) -> list[UnsyncedRow]:
+        """The events of this boot that were recorded before the clock was synchronised, in order.
+
+        Raises:
+            LogUnreadable, StorageFailed: the file cannot be read there.
+        """
+        return self._reader.unsynced(stream, self._store.boot)
+
     def journal(self, name: str) -> list[bytes]:
         """The entries of a journal, by their numbers; empty when there is none.
 
@@ -393,7 +411,7 @@ class EventLog:
             recorded_time=rfc3339(now),
             recorded_ms=_milliseconds(now),
             monotonic_us=int(self._clock.monotonic_s() * 1_000_000),
-            clock_synced=clock_synchronised(),
+            clock_synced=self._synchronised(),
             also=also,
         )
 

@@ -10,7 +10,7 @@ from typing import Final
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.log.quarantine import QuarantinedRow, quarantined
-from agent.log.records import Gap, Place, StoredEvent
+from agent.log.records import Gap, Place, StoredEvent, UnsyncedRow
 from agent.log.schema import event_table, fault_of, journal_checksum, open_reader, row_checksum
 
 __all__ = ["Reader"]
@@ -23,6 +23,12 @@ _NEXT: Final = "SELECT place FROM {table} WHERE place > ? ORDER BY place LIMIT 1
 _ID_AT: Final = "SELECT id FROM {table} WHERE place = ?"
 _IDS: Final = "SELECT place, id, recorded_ms FROM {table} WHERE place > ? AND place <= ? ORDER BY place LIMIT ?"
 _FIRST_RECORDED: Final = "SELECT recorded_ms FROM {table} WHERE place > ? ORDER BY place LIMIT 1"
+_UNSYNCED: Final = """
+    SELECT place, recorded_ms - monotonic_us / 1000 FROM {table} WHERE boot = ?1
+        AND place > ifnull((SELECT place FROM {table} WHERE boot <> ?1 ORDER BY place DESC LIMIT 1), 0)
+        AND substr(body, -20) = CAST('"clocksynced":false}' AS BLOB)
+    ORDER BY place
+"""
 _JOURNAL: Final = "SELECT number, crc, body FROM journal WHERE name = ? ORDER BY number"
 
 
@@ -122,6 +128,11 @@ class Reader:
         """When the first event after a place was recorded, in milliseconds of the wall clock."""
         with self._rows(stream, _FIRST_RECORDED, (after.key,)) as rows:
             return next((recorded_ms for (recorded_ms,) in rows), None)
+
+    def unsynced(self, stream: Stream, boot: int) -> list[UnsyncedRow]:
+        """The events of a boot, from its last uninterrupted run on, that were recorded by an unsynchronised clock."""
+        with self._rows(stream, _UNSYNCED, (boot,)) as rows:
+            return [UnsyncedRow(Place.of_key(key), offset_ms) for key, offset_ms in rows]
 
     def journal(self, name: str) -> list[bytes]:
         """A journal's entries by their numbers; raises for a damaged one, since the others hang on it."""

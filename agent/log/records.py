@@ -4,7 +4,7 @@ from typing import Final, Literal, NamedTuple, Self
 
 from agent.event_types import Stream
 
-__all__ = ["START", "Appended", "Gap", "GapKind", "Place", "Span", "StoredEvent"]
+__all__ = ["START", "Appended", "Gap", "GapKind", "Place", "Span", "StoredEvent", "UnsyncedRow"]
 
 SEQUENCE_BITS: Final = 40
 SEQUENCE_MASK: Final = (1 << SEQUENCE_BITS) - 1
@@ -72,3 +72,10 @@ class StoredEvent(NamedTuple):
     place: Place
     id: str
     body: bytes
+
+
+class UnsyncedRow(NamedTuple):
+    """An event recorded before the clock was synchronised: its wall clock minus its monotonic clock, in ms."""
+
+    place: Place
+    offset_ms: int

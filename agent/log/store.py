@@ -79,6 +79,11 @@ class Store:
         return self._state
 
     @property
+    def boot(self) -> int:
+        """The number of this boot in the file."""
+        return self._boot
+
+    @property
     def reserve_bytes(self) -> int:
         """The part of the room that is for streams that are never shed."""
         return self._reserve_bytes
