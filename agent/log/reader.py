@@ -26,7 +26,7 @@ _FIRST_RECORDED: Final = "SELECT recorded_ms FROM {table} WHERE place > ? ORDER 
 _UNSYNCED: Final = """
     SELECT place, recorded_ms - monotonic_us / 1000 FROM {table} WHERE boot = ?1
         AND place > ifnull((SELECT place FROM {table} WHERE boot <> ?1 ORDER BY place DESC LIMIT 1), 0)
-        AND substr(body, -20) = CAST('"clocksynced":false}' AS BLOB)
+        AND substr(body, -20) = CAST('"clocksynced":false}}' AS BLOB)
     ORDER BY place
 """
 _JOURNAL: Final = "SELECT number, crc, body FROM journal WHERE name = ? ORDER BY number"
