@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Any, Final
 
+from agent.link.certificate_dates import DATES_DO_NOT_FIT, date_words, without_verification
 from agent.link.errors import BrokerUnreachable, LinkMisconfigured
 from agent.settings import is_loopback
 
@@ -65,11 +66,22 @@ async def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
         async with asyncio.timeout(timeout_s):
             addresses = await _addresses(endpoint)
             raw = await _connect(endpoint, addresses, timeout_s / len(addresses))
-            return raw if endpoint.tls is None else await _handshake(raw, endpoint, endpoint.tls)
+            if endpoint.tls is None:
+                return raw
+            try:
+                return await _handshake(raw, endpoint, endpoint.tls)
+            except _WrongDates as wrong:
+                raw = await _connect(endpoint, addresses, timeout_s / len(addresses))
+                with await _handshake(raw, endpoint, without_verification()) as tls:
+                    raise BrokerUnreachable(f"{wrong}: {date_words(tls)}".removesuffix(": ")) from wrong
     except TimeoutError:
         raise BrokerUnreachable(
             f"no answer from {endpoint} within {timeout_s:g} s: wrong port, or a firewall in between?"
         ) from None
+
+
+class _WrongDates(BrokerUnreachable):
+    """The certificate is not of now, or the clock is not."""
 
 
 async def _addresses(endpoint: Endpoint) -> list[_Address]:
@@ -151,7 +163,8 @@ async def _handshake(raw: socket.socket, endpoint: Endpoint, context: ssl.SSLCon
                 return tls
     except (OSError, ValueError) as error:
         (tls or raw).close()
-        raise BrokerUnreachable(_tls_words(endpoint, error)) from error
+        wrong_dates = getattr(error, "verify_code", 0) in DATES_DO_NOT_FIT
+        raise (_WrongDates if wrong_dates else BrokerUnreachable)(_tls_words(endpoint, error)) from error
     except BaseException:
         (tls or raw).close()
         raise

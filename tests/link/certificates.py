@@ -48,8 +48,8 @@ class Authority:
         )
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server(self, address: str = "127.0.0.1", *, days: int = 2) -> Server:
-        """A server certificate for a name or address; a negative number of days is over already."""
+    def server(self, address: str = "127.0.0.1", *, days: int = 2, from_days: int = -10) -> Server:
+        """A server certificate for a name or address, valid between these days from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         self._count += 1
         names: list[x509.GeneralName] = []
@@ -58,7 +58,7 @@ class Authority:
         except ValueError:
             names.append(x509.DNSName(address))
         certificate = (
-            self._builder(x509.Name([]), key, days=days)
+            self._builder(x509.Name([]), key, days=days, from_days=from_days)
             .add_extension(x509.SubjectAlternativeName(names), critical=True)
             .sign(self._key, hashes.SHA256())
         )
@@ -71,7 +71,9 @@ class Authority:
         )
         return server
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, days: int) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, days: int, from_days: int = -10
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -79,6 +81,6 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=10))
+            .not_valid_before(now + timedelta(days=from_days))
             .not_valid_after(now + timedelta(days=days))
         )

@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,20 @@ async def test_any_other_certificate_is_refused_with_the_reason(
         with pytest.raises(BrokerUnreachable, match="certificate of") as failed:
             await dial(Endpoint("127.0.0.1", port, tls_context(str(trusted.file))), 5)
     assert says in str(failed.value)
+
+
+@pytest.mark.case("C4")
+@pytest.mark.parametrize(("from_days", "days", "says"), [(400, 500, "valid from"), (-10, -5, "valid until")])
+async def test_a_certificate_of_another_time_is_told_with_its_date_and_the_clocks(
+    tmp_path: Path, from_days: int, days: int, says: str
+) -> None:
+    authority = Authority(tmp_path)
+    now = datetime.now(UTC)
+    date = (now + timedelta(days=from_days if says == "valid from" else days)).date()
+    async with serving(greet, server_context(authority.server(days=days, from_days=from_days))) as port:
+        with pytest.raises(BrokerUnreachable) as failed:
+            await dial(Endpoint("127.0.0.1", port, tls_context(str(authority.file))), 5)
+    assert f"device clock is {now.date()}; certificate {says} {date}" in str(failed.value)
 
 
 async def test_the_system_trusts_no_authority_of_ours(tmp_path: Path) -> None:
