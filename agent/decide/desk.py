@@ -17,6 +17,7 @@ from typing import Final
 from agent.clock import Clock
 from agent.decide.decision import Decision
 from agent.decide.engine import DecisionEngine
+from agent.decide.tables import read_through
 from agent.decide.tables_model import LearnedModel
 from agent.decide.tables_shelf import Shelf
 from agent.errors import EnvironmentFault
@@ -28,8 +29,7 @@ LOOP_SHARE_MAX: Final = 0.25
 """So much of the event loop's time may go into answers; what is asked beyond that, the thread answers."""
 DISK_WAIT_MAX_S: Final = 0.02  # a page now and then from a fast disk holds up nobody; vehicles stop after 0.25 s
 READ_AGAIN_S: Final = 60.0  # memory that is short now will be short in a second
-READ_BYTES_MAX: Final = 268_435_456  # twice what a year of a busy shop takes; a larger file is left to the thread
-CHUNK_BYTES: Final = 1_048_576
+READ_BYTES_MAX: Final = 268_435_456  # twice what a year of a busy shop takes; larger files are left to the thread
 
 Answer = Callable[[DecisionEngine], Decision]
 
@@ -51,8 +51,7 @@ class AnswerDesk:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="decide")
         self._waiting = 0
         self._loop_free_s = 0.0
-        self._reading_wanted = asyncio.Event()
-        self._reading_wanted.set()
+        self._waited_for_disk = asyncio.Event()
         self.in_memory = False
         """Whether an answer needs no disk, as far as is known."""
 
@@ -73,10 +72,11 @@ class AnswerDesk:
     async def keep_in_memory(self) -> None:
         """Read the files through at the start and after an answer that waited for the disk, at most once a minute."""
         while True:
-            await self._reading_wanted.wait()
-            self._reading_wanted.clear()
+            self._waited_for_disk.clear()
             self.in_memory = await asyncio.to_thread(self._read_through)
             await asyncio.sleep(READ_AGAIN_S)
+            if self.in_memory:
+                await self._waited_for_disk.wait()
 
     async def close(self) -> None:
         """Let the last question end, and let go of the files."""
@@ -96,7 +96,7 @@ class AnswerDesk:
             self._loop_free_s = ended_s + (ended_s - began_s) * (1 / LOOP_SHARE_MAX - 1)
             if ended_s - began_s > DISK_WAIT_MAX_S and _blocks_read() != read_before:
                 self.in_memory = False
-                self._reading_wanted.set()
+                self._waited_for_disk.set()
 
     async def _ask_thread(self, answer: Answer) -> Decision:
         if self._waiting >= QUESTIONS_MAX:
@@ -113,16 +113,12 @@ class AnswerDesk:
 
     def _read_through(self) -> bool:
         """Bring the files into the page cache; False when they are too large for that, or cannot be read."""
-        paths = [path.with_name(path.name + suffix) for path in self._files for suffix in ("", "-wal")]
         try:
-            files = [path for path in paths if path.exists()]
-            if sum(path.stat().st_size for path in files) > READ_BYTES_MAX:
-                return False
-            for path in files:
-                with path.open("rb", buffering=0) as file:
-                    while file.read(CHUNK_BYTES):
-                        pass
-        except OSError:
+            for file in self._files:
+                if file.stat().st_size > READ_BYTES_MAX:
+                    return False
+                read_through(file)
+        except (OSError, EnvironmentFault):
             return False  # whoever asks the engine is told
         return True
 

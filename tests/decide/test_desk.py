@@ -118,7 +118,7 @@ async def test_a_slow_answer_that_read_nothing_from_the_disk_stays_on_the_loop(t
 
 async def test_files_too_large_for_memory_are_left_to_the_thread(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as asked:
-        os.truncate(tmp_path / "model.sqlite", READ_BYTES_MAX)  # sparse: it takes no room
+        os.truncate(tmp_path / "model.sqlite", READ_BYTES_MAX + 1)  # sparse: it takes no room
         keeping = asyncio.create_task(asked.desk.keep_in_memory())
         for _ in range(20):
             assert not await asked.is_answered_here()
