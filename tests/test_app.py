@@ -37,6 +37,29 @@ asyncio.run(main())
 print(*sys.modules)
 """
 
+FROZEN_IN_A_RUNNING_AGENT = """
+import gc, os, signal, sys, threading, time
+from pathlib import Path
+from agent.cli.run import run
+from agent.data_folder import DataFolder
+
+def look():
+    while not DataFolder(Path(sys.argv[1])).socket.exists():
+        time.sleep(0.01)
+    print(gc.get_freeze_count(), len(gc.get_objects()), file=sys.stderr)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=look).start()
+run(["--data", sys.argv[1]], standalone_mode=False)
+"""
+
+
+def test_a_running_agents_collector_passes_by_what_was_imported(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FROZEN_IN_A_RUNNING_AGENT, str(tmp_path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stderr  # its log is the standard output
+    frozen, looked_through = map(int, told.split())
+    assert looked_through < frozen / 2
+
 
 def test_a_running_agent_loads_no_heavy_library(tmp_path: Path) -> None:
     command = [sys.executable, "-c", MODULES_OF_A_RUNNING_AGENT, str(tmp_path)]

@@ -1,6 +1,6 @@
 """Decisions at the till: what to suggest for a basket and why, learned on the device from its own sales."""
 
-from agent.decide.adviser import Adviser, DecisionsBusy
+from agent.decide.adviser import Adviser
 from agent.decide.decision import (
     SLOTS_MAX,
     Decision,
@@ -11,6 +11,7 @@ from agent.decide.decision import (
     Rule,
     Suggestion,
 )
+from agent.decide.desk import DecisionsBusy
 from agent.decide.engine import DecisionEngine
 from agent.decide.exposure import Exposure, ExposureBoard
 from agent.decide.facts import BoughtBasket, CustomerFact, StockFact, basket_key

@@ -3,17 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from agent.clock import Clock, rfc3339
 from agent.decide.decision import Decision, DecisionRequest
+from agent.decide.desk import AnswerDesk
 from agent.decide.engine import DecisionEngine
 from agent.decide.exposure import DecisionPlace, ExposureBoard
-from agent.decide.tables_model import LearnedModel
-from agent.decide.tables_shelf import Shelf
 from agent.errors import EnvironmentFault
 from agent.event_types import DecisionItem, KioskDecision
 from agent.events import EventDecoder
@@ -21,9 +19,8 @@ from agent.log import EventLog
 from agent.log_lines import log_event
 from agent.producers import AGENT_PRODUCER
 
-__all__ = ["Adviser", "DecisionsBusy"]
+__all__ = ["Adviser"]
 
-QUESTIONS_MAX: Final = 64  # at 3 ms each, the last waits 200 ms: nobody looks at an answer that old
 UNSTORED_MAX: Final = 1_000
 RETRY_AFTER_S: Final = 1.0
 SCORE_DIGITS: Final = 6
@@ -32,12 +29,8 @@ MS: Final = 1_000.0
 logger = logging.getLogger(__name__)
 
 
-class DecisionsBusy(EnvironmentFault):
-    """Too many questions wait: ask again with the next change of the basket."""
-
-
 class Adviser:
-    """Asks the engine on a thread of its own. `run` stores decisions until cancelled; `close` at the end."""
+    """Asks at the desk, within each question's deadline. `run` and `keep_in_memory` until cancelled; then `close`."""
 
     def __init__(
         self,
@@ -54,11 +47,7 @@ class Adviser:
         self._decoder = decoder
         self._clock = clock
         self._new_id = new_id
-        self._learned = LearnedModel.open(learned_file)
-        self._shelf = Shelf.open(catalogue_file)
-        self._engine = DecisionEngine(self._learned, self._shelf)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="decide")
-        self._asked = 0
+        self._desk = AnswerDesk(learned_file, catalogue_file, clock)
         self._unstored: asyncio.Queue[KioskDecision] = asyncio.Queue(UNSTORED_MAX)
         log.add_listener(self.exposures.on_commit)
 
@@ -100,27 +89,23 @@ class Adviser:
                     log_event(logger, logging.WARNING, "decide.not_stored", f"will try again: {fault}")
                     await asyncio.sleep(RETRY_AFTER_S)
 
+    async def keep_in_memory(self) -> None:
+        """Keeps what answers are made from in memory, so that none waits for the disk."""
+        await self._desk.keep_in_memory()
+
     async def close(self) -> None:
         """Let the last question end, and let go of the files."""
-        await asyncio.to_thread(self._thread.shutdown)
-        self._learned.close()
-        self._shelf.close()
+        await self._desk.close()
 
     async def _ask(self, request: DecisionRequest, place: DecisionPlace) -> Decision:
-        if self._asked >= QUESTIONS_MAX:
-            raise DecisionsBusy(f"{QUESTIONS_MAX} questions wait for an answer")
         exposure = self.exposures.of(place)
 
-        def answer() -> Decision:
+        def answer(engine: DecisionEngine) -> Decision:
             if self._is_late(request):
                 return Decision(request.decision_id, (), "none", took_ms=0.0)
-            return self._engine.decide(request, exposure)
+            return engine.decide(request, exposure)
 
-        self._asked += 1
-        try:
-            decision = await asyncio.get_running_loop().run_in_executor(self._thread, answer)
-        finally:
-            self._asked -= 1
+        decision = await self._desk.ask(answer)
         took_ms = (self._clock.monotonic_s() - request.arrived_s) * MS
         if self._is_late(request):
             return replace(decision, items=(), took_ms=took_ms, late=True)

@@ -21,7 +21,7 @@ from agent.decide.tables_shelf import Shelf
 __all__ = ["CANDIDATES_MAX", "DecisionEngine", "Ranking"]
 
 CANDIDATES_MAX: Final = 200
-CANDIDATES_PER_LOOK: Final = 12  # asked of the tables at once; most questions need no second look
+CANDIDATES_PER_LOOK: Final = 8  # asked of the tables at once; most questions need no second look
 REASONS_TRIED_MAX: Final = 36  # beyond that there is nothing worth a reason
 POPULAR_MAX: Final = 50
 EXPLORED_SHARE: Final = 0.1  # of baskets: one place is drawn, so that what is never shown can be learned of

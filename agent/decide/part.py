@@ -50,6 +50,7 @@ class Decisions:
             "decide-learn": self._learner.run,
             "decide-model": self._keeper.run,
             "decide-store": self.adviser.run,
+            "decide-memory": self.adviser.keep_in_memory,
         }
 
     async def close(self) -> None:

@@ -5,13 +5,14 @@ again from history and log. The numbers of baskets grow in the order in which th
 """
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from agent.errors import EnvironmentFault
 from agent.rebuildable import RebuildableFormat
 
-__all__ = ["FILE_NAME", "LearnedUnreadable", "open_reader", "open_writer"]
+__all__ = ["FILE_NAME", "LearnedUnreadable", "open_reader", "open_writer", "read_through"]
 
 FILE_NAME: Final = "learned.sqlite"
 
@@ -84,3 +85,18 @@ def open_reader(file: Path) -> sqlite3.Connection:
     connection = _LEARNED.open_reader(file)
     connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
     return connection
+
+
+def read_through(file: Path) -> None:
+    """Have each page come by once, which leaves them all in the kernel's page cache; 0.3 s for 20 MB.
+
+    Through SQLite: to close a file that was opened beside it would take its locks away.
+
+    Raises:
+        LearnedUnreadable: when it cannot be read.
+    """
+    try:
+        with closing(open_reader(file)) as connection:
+            connection.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.Error as error:
+        raise LearnedUnreadable(f"cannot read {file}: {error}") from error

@@ -46,11 +46,12 @@ SELECT json_group_array(json_array(anchor, item, (
 ))) FROM pair
 """
 _RECENT: Final = """
-SELECT json_group_array(json_array(asked.value, (
-    SELECT json_array(count(line.basket), count(*))
-    FROM (SELECT number FROM basket ORDER BY number DESC LIMIT ?) AS seen
-    LEFT JOIN line ON line.item = asked.value AND line.basket = seen.number
-))) FROM json_each(?) AS asked
+WITH seen (oldest, baskets) AS MATERIALIZED (
+    SELECT min(number), count(*) FROM (SELECT number FROM basket ORDER BY number DESC LIMIT ?)
+)
+SELECT json_group_array(json_array(asked.value, json_array(
+    (SELECT count(*) FROM line WHERE item = asked.value AND basket >= seen.oldest), seen.baskets
+))) FROM json_each(?) AS asked, seen
 """
 
 

@@ -1,10 +1,12 @@
 """Learned tables: each basket counts once, sums equal a naive count, customers are forgotten, models swap whole."""
 
+import os
 import sqlite3
 from collections import Counter
 from contextlib import closing
 from itertools import combinations
 from pathlib import Path
+from resource import RUSAGE_THREAD, getrusage
 from typing import Any
 
 import pytest
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 from agent.decide import CustomerFact, LearnedModel, LearnedTables, LearnedUnreadable, SolvedModel, StockFact
 from agent.decide.decay import CUSTOMER_HALF_LIFE_D
 from agent.decide.facts import BoughtBasket, Fact
+from agent.decide.tables import read_through
 from agent.decide.tables_learned import LogCursor
-from agent.decide.tables_model import OnSale
+from agent.decide.tables_model import RECENT_BASKETS_MAX, OnSale
 from agent.errors import StorageFailed
 from tests.decide.shop import ANNA, BEN, bought, many, open_tables
 
@@ -141,6 +144,27 @@ def test_the_oldest_baskets_go_first_beyond_the_limit(tmp_path: Path) -> None:
         assert rows(tables, "SELECT count(*), min(basket) FROM line") == [(4, 7)]
     with open_tables(tmp_path) as again:
         assert again.baskets == 4
+
+
+def test_recent_counts_are_those_of_the_latest_baskets(tmp_path: Path) -> None:
+    with open_tables(tmp_path) as tables, closing(LearnedModel.open(tmp_path / "learned.sqlite")) as learned:
+        tables.take([*many(10, "tea"), *many(RECENT_BASKETS_MAX - 2, "bread", first_key=100)])
+        tables.take(many(1, "rice", first_key=5_000))
+        found = {sku: learned.recent(learned.numbers([sku])) for sku in ("tea", "bread", "rice")}
+        seen = {sku: counts for sku, by_number in found.items() for counts in by_number.values()}
+    assert seen == {"tea": (1, 500), "bread": (498, 500), "rice": (1, 500)}
+
+
+def test_a_file_that_was_read_through_needs_no_disk(tmp_path: Path) -> None:
+    with open_tables(tmp_path) as tables:
+        tables.take(many(200, "bread", "butter"))
+    with tables.file.open("rb", buffering=0) as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    read_through(tables.file)
+    before = getrusage(RUSAGE_THREAD).ru_inblock
+    assert tables.file.read_bytes()
+    assert getrusage(RUSAGE_THREAD).ru_inblock == before
 
 
 def test_a_damaged_file_is_set_aside_and_learning_begins_anew(tmp_path: Path) -> None:
