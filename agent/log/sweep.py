@@ -1,0 +1,77 @@
+"""Reads a log file from place to place, around what is damaged, and tells what it could not read."""
+
+from collections.abc import Callable, Iterator, Mapping
+from heapq import merge
+from itertools import chain
+from typing import NamedTuple
+
+from agent.errors import LogUnreadable
+from agent.event_types import Stream
+from agent.log.look import LogLook, SeenEvent, Window
+from agent.log.records import Place
+
+__all__ = ["Unreadable", "as_they_came", "merged", "sweep"]
+
+
+class Unreadable(NamedTuple):
+    """A part of a stream that the file no longer gives; how many events are in it, where the file says so."""
+
+    stream: Stream
+    after: Place
+    before: Place
+    events: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.stream}: about {self.events:,} events after epoch {self.after.epoch} sequence "
+            f"{self.after.sequence:,} cannot be read, the file is damaged there"
+        )
+
+
+def sweep(
+    look: LogLook,
+    stream: Stream,
+    after: Place,
+    upto: Place,
+    window: Window,
+    skipped: Callable[[Unreadable], None],
+) -> Iterator[list[SeenEvent]]:
+    """The events in steps, oldest first; each part that cannot be read goes to `skipped`."""
+    while after < upto:
+        try:
+            step = look.after(stream, after, upto, window)
+        except LogUnreadable:
+            behind = look.behind_damage(stream, after, upto)
+            skipped(Unreadable(stream, after, behind, _events_between(look, stream, after, behind)))
+            after = behind
+            continue
+        if not step:
+            return
+        yield step
+        after = step[-1].place
+
+
+def merged(
+    look: LogLook, after: Mapping[Stream, Place], window: Window, skipped: Callable[[Unreadable], None]
+) -> Iterator[SeenEvent]:
+    """What was recorded after a place in each stream, up to the heads that the look knows, in the order it came."""
+    parts = [
+        chain.from_iterable(sweep(look, stream, place, look.state.head(stream), window, skipped))
+        for stream, place in after.items()
+    ]
+    return merge(*parts, key=as_they_came)
+
+
+def as_they_came(event: SeenEvent) -> tuple[tuple[int, int], Stream, Place]:
+    """Sorts events of all streams by when they were recorded, whatever the wall clock did meanwhile."""
+    return event.since_boot, event.stream, event.place
+
+
+def _events_between(look: LogLook, stream: Stream, after: Place, upto: Place) -> int:
+    count = 0
+    for (of, epoch), last in look.state.heads.items():
+        if of is stream and after.epoch <= epoch <= upto.epoch:
+            begin = after.sequence if epoch == after.epoch else 0
+            end = min(last, upto.sequence) if epoch == upto.epoch else last
+            count += max(0, end - begin)
+    return count
