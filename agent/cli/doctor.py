@@ -76,4 +76,8 @@ def _print(findings: Iterable[Finding]) -> None:
         click.echo(f"{severity} {finding.check:<{_CHECK_WIDTH}} {printable(finding.text)}")
         if finding.remedy:
             click.echo(f"{'':<{9 + _CHECK_WIDTH}} -> {printable(finding.remedy)}")
-    click.echo(f"{counts[Severity.PROBLEM]} problems, {counts[Severity.WARNING]} warnings.")
+    click.echo(", ".join(_counted(counts[severity], severity) for severity in (Severity.PROBLEM, Severity.WARNING)))
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -26,13 +26,14 @@ def status_view(found: Document) -> RenderableType:
     now = _moment(found["at"])
     if not found["running"]:
         return Text("\n".join(found["problems"]))
-    facts = Table.grid(padding=(0, 2))
-    for label, tell in _ROWS:
-        if text := tell(found, now):
-            facts.add_row(Text(label, style="bold"), text if isinstance(text, Text) else Text(printable(text)))
+    facts = [
+        Text.assemble((f"{label:<{_LABEL_WIDTH}}", "bold"), text if isinstance(text, Text) else printable(text))
+        for label, tell in _ROWS
+        if (text := tell(found, now))
+    ]
     streams = _streams(found, now)
     problems = (Text.assemble(("problem  ", "bold red"), printable(problem)) for problem in found["problems"])
-    return Group(facts, "", streams if streams.row_count else Text("No events yet."), *problems)
+    return Group(*facts, "", streams if streams.row_count else Text("No events yet."), *problems)
 
 
 def status_line(found: Document) -> str:
@@ -146,10 +147,13 @@ _ROWS: Final[tuple[tuple[str, Callable[[Document, datetime], str | Text]], ...]]
 )
 
 
+_LABEL_WIDTH: Final = 2 + max(len(label) for label, _ in _ROWS)
+
+
 def _streams(found: Document, now: datetime) -> Table:
     """Per stream: the last sequence, what broker and ledger have acknowledged, what waits and for how long."""
     table = Table("stream", box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for title in ("last", "acknowledged", "ledger", "waiting", "oldest"):
+    for title in ("last", "acknowledged", "in ledger", "waiting", "oldest"):
         table.add_column(title, justify="right")
     epoch, ledger = found["log"]["epoch"], _ledger(found)
     for stream in found["log"]["streams"]:
@@ -159,9 +163,9 @@ def _streams(found: Document, now: datetime) -> Table:
             table.add_row(
                 stream["stream"],
                 *(f"{number:,}" for number in (last, _acknowledged(stream))),
-                "" if received is None else f"{received:,}",
+                "-" if received is None else f"{received:,}",
                 f"{stream['waiting']:,}",
-                _ago(_moment(oldest), now) if oldest else "",
+                _ago(_moment(oldest), now) if oldest else "-",
             )
     return table
 

@@ -46,7 +46,7 @@ Show = Callable[[LogLook, SeenEvent], None]
     "-n",
     "--lines",
     type=click.IntRange(0, EVENTS_SHOWN_MAX),
-    help=f"How many events at most, e.g. --lines 100. Default: {EVENTS_SHOWN}, or all with --since.",
+    help=f"How many events at most, e.g. -n 100. Default: {EVENTS_SHOWN}, or all with --since.",
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is recorded from now on; Ctrl-C ends it.")
 @data_option
@@ -94,7 +94,7 @@ def _newest(look: LogLook, choice: EventChoice, window: Window, count: int) -> l
     """The last of all streams together; per stream no more are held than are shown."""
     found: list[SeenEvent] = []
     for stream in _streams(look, choice):
-        newest = filter(choice.takes, look.newest_first(stream, look.state.head(stream), window))
+        newest = filter(choice.takes, look.newest_first(stream, look.end(stream), window))
         try:
             found.extend(islice(newest, count))  # what comes before damage stays
         except LogUnreadable as damage:

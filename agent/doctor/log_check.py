@@ -25,15 +25,14 @@ def check_log(patient: Patient) -> Iterator[Finding]:
     with look:
         checked, damaged = 0, []
         for stream in look.streams:
-            for event in islice(look.newest_first(stream, look.state.head(stream)), EVENTS_CHECKED):
+            for event in islice(look.newest_first(stream, look.end(stream)), EVENTS_CHECKED):
                 checked += 1
                 if not event.intact:
                     damaged.append(f"{stream} {event.place.epoch}/{event.place.sequence}")
     if damaged:
         remedy = "the disk is failing: copy the log's folder to another one now, then replace the disk"
-        yield Finding.problem(
-            "log", f"{len(damaged)} of the newest {checked:,} events are damaged: {damaged[0]}", remedy
-        )
+        text = f"{len(damaged)} of the newest {checked:,} events are damaged, the first is {damaged[0]}"
+        yield Finding.problem("log", text, remedy)
     else:
         yield Finding.ok("log", f"readable; the newest {checked:,} events match their checksums")
 

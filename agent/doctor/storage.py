@@ -7,7 +7,7 @@ from typing import Final
 from agent.doctor.finding import Finding
 from agent.doctor.patient import Patient
 
-__all__ = ["check_inodes", "check_log_size", "check_room"]
+__all__ = ["check_inodes", "check_log_size", "check_room", "inodes_finding", "room_finding"]
 
 FREE_BYTES_WARNING: Final = 1_073_741_824
 FREE_BYTES_PROBLEM: Final = 67_108_864  # two write-ahead logs and a few hours of events
@@ -20,26 +20,33 @@ _MEGABYTE: Final = 1_000_000
 def check_room(patient: Patient) -> Iterator[Finding]:
     """Free bytes where the log lies, as this user may use them."""
     found = os.statvfs(patient.nearest_folder)
-    free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-    text = f"{free / _MEGABYTE:,.0f} of {total / _MEGABYTE:,.0f} MB are free"
-    if free < FREE_BYTES_PROBLEM:
-        yield Finding.problem("disk", text, "make room on this disk: soon no event can be stored")
-    elif free < FREE_BYTES_WARNING:
-        yield Finding.warning("disk", text, "make room on this disk before the next long outage")
-    else:
-        yield Finding.ok("disk", text)
+    yield room_finding(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+
+
+def room_finding(free_bytes: int, total_bytes: int) -> Finding:
+    """What so much room means."""
+    text = f"{free_bytes / _MEGABYTE:,.0f} of {total_bytes / _MEGABYTE:,.0f} MB are free"
+    if free_bytes < FREE_BYTES_PROBLEM:
+        return Finding.problem("disk", text, "make room on this disk: soon no event can be stored")
+    if free_bytes < FREE_BYTES_WARNING:
+        return Finding.warning("disk", text, "make room on this disk before the next long outage")
+    return Finding.ok("disk", text)
 
 
 def check_inodes(patient: Patient) -> Iterator[Finding]:
-    """Free inodes; file systems such as btrfs have no fixed number."""
+    """Free inodes where the log lies."""
     found = os.statvfs(patient.nearest_folder)
-    if not found.f_files:
-        yield Finding.ok("inodes", "this file system makes them as needed")
-    elif found.f_favail < FREE_INODES_PROBLEM:
+    yield inodes_finding(found.f_favail, found.f_files)
+
+
+def inodes_finding(free: int, total: int) -> Finding:
+    """What so many inodes mean; file systems such as btrfs have no fixed number."""
+    if not total:
+        return Finding.ok("inodes", "this file system makes them as needed")
+    if free < FREE_INODES_PROBLEM:
         remedy = "delete small files that nobody needs: no new file can be made soon, however much room there is"
-        yield Finding.problem("inodes", f"{found.f_favail:,} of {found.f_files:,} are free", remedy)
-    else:
-        yield Finding.ok("inodes", f"{found.f_favail:,} of {found.f_files:,} are free")
+        return Finding.problem("inodes", f"{free:,} of {total:,} are free", remedy)
+    return Finding.ok("inodes", f"{free:,} of {total:,} are free")
 
 
 def check_log_size(patient: Patient) -> Iterator[Finding]:

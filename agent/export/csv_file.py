@@ -23,6 +23,9 @@ class CsvFile:
     def write(self, bodies: Sequence[bytes]) -> None:
         self._rows.writerows([_harmless(cell) for cell in flat_event(body)] for body in bodies)
 
+    def finish(self) -> None:
+        self._file.flush()
+
     def close(self) -> None:
         self._file.close()
 

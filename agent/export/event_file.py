@@ -7,12 +7,16 @@ __all__ = ["EventFile"]
 
 
 class EventFile(Protocol):
-    """One file that is being written, in portions; complete after `close`."""
+    """One file that is being written, in portions; complete after `finish` and `close`."""
 
     def write(self, bodies: Sequence[bytes]) -> None:
         """Add stored CloudEvents."""
         ...
 
+    def finish(self) -> None:
+        """Write what comes last."""
+        ...
+
     def close(self) -> None:
-        """Write what ends the file."""
+        """Let go of it, complete or not."""
         ...

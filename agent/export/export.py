@@ -51,13 +51,14 @@ def export_events(
         target = kind(draft)
         try:
             for stream in streams:
-                for step in sweep(look, stream, START, look.state.head(stream), window, unreadable.append):
+                for step in sweep(look, stream, START, look.end(stream), window, unreadable.append):
                     whole = [event for event in step if event.intact]
                     damaged += len(step) - len(whole)
                     bodies = [event.body for event in whole if takes(event)]
                     target.write(bodies)
                     events += len(bodies)
                     advance(len(step))
+            target.finish()
         finally:
             target.close()
     return ExportResult(events, damaged, tuple(unreadable))

@@ -15,5 +15,8 @@ class JsonLinesFile:
     def write(self, bodies: Sequence[bytes]) -> None:
         self._file.writelines(body + b"\n" for body in bodies)
 
+    def finish(self) -> None:
+        self._file.flush()
+
     def close(self) -> None:
         self._file.close()

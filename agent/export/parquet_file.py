@@ -5,13 +5,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent.errors import EnvironmentFault
 from agent.export.flat_event import COLUMNS, flat_event
+from agent.export.unfinished_file import ExportFailed
 
 __all__ = ["ParquetFile"]
 
 _TIMES = ("time", "recorded_time")
-_ROWS_PER_GROUP = 65_536
+_ROWS_PER_GROUP = 16_384
 
 
 class ParquetFile:
@@ -22,7 +22,7 @@ class ParquetFile:
             import pyarrow as pa  # noqa: PLC0415 - heavy, and an extra
             import pyarrow.parquet as pq  # noqa: PLC0415 - as above
         except ModuleNotFoundError as error:
-            raise EnvironmentFault("Parquet needs pyarrow: pip install 'storeforward[parquet]'") from error
+            raise ExportFailed("Parquet needs pyarrow: pip install 'storeforward[parquet]'") from error
         self._new_table = pa.table
         moment = pa.timestamp("us", tz="UTC")
         names = pa.dictionary(pa.int32(), pa.string())
@@ -44,8 +44,10 @@ class ParquetFile:
         if len(self._columns["id"]) >= _ROWS_PER_GROUP:
             self._write_group()
 
-    def close(self) -> None:
+    def finish(self) -> None:
         self._write_group()
+
+    def close(self) -> None:
         self._file.close()
 
     def _write_group(self) -> None:

@@ -29,6 +29,7 @@ def unfinished_file(file: Path, *, overwrite: bool) -> Iterator[Path]:
     _refuse_existing(file, overwrite=overwrite)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
+        draft.touch()
         yield draft
         _sync(draft)
         _refuse_existing(file, overwrite=overwrite)

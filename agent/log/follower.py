@@ -23,7 +23,7 @@ class LogFollower:
         self._wanted = frozenset(streams)
         self._skipped = skipped
         self.look, self._version = self._open()
-        self._after = {stream: self.look.state.head(stream) for stream in self._streams()}
+        self._after = {stream: self.look.end(stream) for stream in self._streams()}
 
     def __enter__(self) -> Self:
         return self
@@ -58,7 +58,7 @@ class LogFollower:
 
     def _read(self) -> Iterator[SeenEvent]:
         yield from merged(self.look, self._after, EVER, self._skipped)
-        self._after = {stream: max(place, self.look.state.head(stream)) for stream, place in self._after.items()}
+        self._after = {stream: max(place, self.look.end(stream)) for stream, place in self._after.items()}
 
     def _open(self) -> tuple[LogLook, int]:
         look = LogLook(self._file)

@@ -14,9 +14,9 @@ from typing import Final, NamedTuple, Self
 
 from agent.errors import EnvironmentFault, LogUnreadable
 from agent.event_types import Stream
-from agent.log.records import Place
+from agent.log.records import SEQUENCE_MASK, Place
 from agent.log.schema import FORMAT, event_table, fault_of, open_reader, row_checksum
-from agent.log.state import LogState
+from agent.log.state import LogState, load_heads
 
 __all__ = ["EVER", "SQLITE_VERSION", "LogAbsent", "LogLook", "LogNotPermitted", "SeenEvent", "Window"]
 
@@ -25,16 +25,19 @@ ROWS_PER_STEP: Final = 512
 
 _TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table'"
 _COLUMNS: Final = "place, id, recorded_ms, boot, monotonic_us, crc, body"
+# With >= and <=, since to begin behind a place SQLite would go to that place first, which may be on a damaged page.
 _FORWARD: Final = f"""
-    SELECT {_COLUMNS} FROM {{table}} WHERE place > ? AND place <= ? AND recorded_ms >= ? AND recorded_ms < ?
-    ORDER BY place LIMIT {ROWS_PER_STEP}
+    SELECT {_COLUMNS} FROM {{table}} WHERE place >= ? AND place <= ? AND recorded_ms >= ? AND recorded_ms < ?
+    ORDER BY place LIMIT ?
 """  # noqa: S608 - constants of this file
 _BACKWARD: Final = f"""
-    SELECT {_COLUMNS} FROM {{table}} WHERE place < ? AND recorded_ms >= ? AND recorded_ms < ?
-    ORDER BY place DESC LIMIT {ROWS_PER_STEP}
+    SELECT {_COLUMNS} FROM {{table}} WHERE place <= ? AND recorded_ms >= ? AND recorded_ms < ?
+    ORDER BY place DESC LIMIT ?
 """  # noqa: S608 - constants of this file
-_FIRST_FROM: Final = "SELECT place FROM {table} WHERE place >= ? ORDER BY place LIMIT 1"
+_FIRST_FROM: Final = f"SELECT {_COLUMNS} FROM {{table}} WHERE place >= ? ORDER BY place LIMIT 1"  # noqa: S608 - as above
 _FIRST_RECORDED: Final = "SELECT recorded_ms FROM {table} WHERE place > ? ORDER BY place LIMIT 1"
+_EPOCHS: Final = "SELECT number, id FROM epoch"
+_CURSORS: Final = "SELECT consumer, stream, epoch, sequence FROM cursor"
 _END: Final = 1 << 62
 
 
@@ -71,6 +74,9 @@ class SeenEvent(NamedTuple):
 class LogLook:
     """One log file, opened to read; `state` is as of the opening or the last `refresh`.
 
+    It has no heads of streams in `torn`: where an epoch of them ends is damaged, so nobody knows how many events
+    there were.
+
     Reading raises LogUnreadable where the file is damaged beyond single events, StorageFailed when the disk fails.
     """
 
@@ -78,6 +84,7 @@ class LogLook:
         self.file: Final = file
         self._file_id = _file_id(file)
         self._connection = _connect(file)
+        self.torn: frozenset[Stream] = frozenset()
         try:
             self.streams = self._check_format()
             self.state = self._load()
@@ -121,14 +128,20 @@ class LogLook:
 
     def after(self, stream: Stream, place: Place, upto: Place, window: Window = EVER) -> list[SeenEvent]:
         """The next events of a stream up to a place, oldest first; empty at the end."""
-        return self._step(stream, _FORWARD, (place.key, upto.key, *window))
+        return self._step(stream, _FORWARD, (place.key + 1, upto.key, *window))
 
     def newest_first(self, stream: Stream, upto: Place, window: Window = EVER) -> Iterator[SeenEvent]:
         """A stream's events from a place backwards, that one included."""
-        before = upto.key + 1
-        while step := self._step(stream, _BACKWARD, (before, *window)):
+        last = upto.key
+        while step := self._step(stream, _BACKWARD, (last, *window)):
             yield from step
-            before = step[-1].place.key
+            last = step[-1].place.key - 1
+
+    def end(self, stream: Stream) -> Place:
+        """The head, or for a torn stream a place that no event can be behind."""
+        if stream in self.torn:
+            return Place(self.state.epoch, SEQUENCE_MASK)
+        return self.state.head(stream)
 
     def behind_damage(self, stream: Stream, place: Place, upto: Place) -> Place:
         """Where reading may go on after LogUnreadable: the place before the next readable event, else `upto`."""
@@ -156,12 +169,22 @@ class LogLook:
     def _step(self, stream: Stream, statement: str, values: tuple[int, ...]) -> list[SeenEvent]:
         found: list[SeenEvent] = []
         try:
-            with closing(self._connection.execute(statement.format(table=event_table(stream)), values)) as rows:
-                found.extend(_seen(stream, row) for row in rows)
-        except sqlite3.Error as error:
+            self._collect(found, stream, statement, (*values, ROWS_PER_STEP))
+        except sqlite3.Error:
             if not found:  # what stands before the damage is handed out first
-                raise fault_of(self.file, error) from error
+                self._take_one(found, stream, statement, values)
         return found
+
+    def _take_one(self, found: list[SeenEvent], stream: Stream, statement: str, values: tuple[int, ...]) -> None:
+        """The last event before damage comes alone: sqlite3 fetches ahead, and loses a row when the next one fails."""
+        try:
+            self._collect(found, stream, statement, (*values, 1))
+        except sqlite3.Error as error:
+            raise fault_of(self.file, error) from error
+
+    def _collect(self, found: list[SeenEvent], stream: Stream, statement: str, values: tuple[int, ...]) -> None:
+        with closing(self._connection.execute(statement.format(table=event_table(stream)), values)) as rows:
+            found.extend(_seen(stream, row) for row in rows)
 
     def _is_readable(self, stream: Stream, key: int) -> bool:
         try:
@@ -188,9 +211,32 @@ class LogLook:
         self._connection.execute("BEGIN")
         try:
             return LogState.load(self._connection)
+        except sqlite3.DatabaseError as error:
+            if not isinstance(fault_of(self.file, error), LogUnreadable):
+                raise
+            return self._load_around_damage()
         finally:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             self._connection.text_factory = bytes
+
+    def _load_around_damage(self) -> LogState:
+        heads: dict[tuple[Stream, int], int] = {}
+        torn = set()
+        for stream in self.streams:
+            try:
+                heads |= load_heads(self._connection, [stream])
+            except sqlite3.DatabaseError:
+                torn.add(stream)
+        if not torn:  # the damage is elsewhere, and keeps us from knowing epochs or cursors
+            raise LogUnreadable(f"{self.file} is damaged where it says how far it has come; keep it")
+        self.torn = frozenset(torn)
+        cursors = {
+            (consumer, Stream(stream)): Place(epoch, sequence)
+            for consumer, stream, epoch, sequence in self._connection.execute(_CURSORS)
+            if stream in self.streams
+        }
+        return LogState(epochs=dict(self._connection.execute(_EPOCHS)), reasons={}, heads=heads, cursors=cursors)
 
 
 def _file_id(file: Path) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
-from agent.log.look import LogLook, SeenEvent, Window
+from agent.log.look import EVER, LogLook, SeenEvent, Window
 from agent.log.records import Place
 
 __all__ = ["Unreadable", "as_they_came", "merged", "sweep"]
@@ -19,12 +19,13 @@ class Unreadable(NamedTuple):
     stream: Stream
     after: Place
     before: Place
-    events: int
+    events: int | None
 
     def __str__(self) -> str:
+        events = "an unknown number of" if self.events is None else f"{self.events:,}"
         return (
-            f"{self.stream}: about {self.events:,} events after epoch {self.after.epoch} sequence "
-            f"{self.after.sequence:,} cannot be read, the file is damaged there"
+            f"{self.stream}: {events} events after epoch {self.after.epoch} sequence {self.after.sequence:,} "
+            "cannot be read, the file is damaged there"
         )
 
 
@@ -41,9 +42,9 @@ def sweep(
         try:
             step = look.after(stream, after, upto, window)
         except LogUnreadable:
-            behind = look.behind_damage(stream, after, upto)
-            skipped(Unreadable(stream, after, behind, _events_between(look, stream, after, behind)))
-            after = behind
+            before = _last_readable(look, stream, after, upto)
+            after = look.behind_damage(stream, before, upto)
+            skipped(Unreadable(stream, before, after, _events_between(look, stream, before, after)))
             continue
         if not step:
             return
@@ -54,9 +55,9 @@ def sweep(
 def merged(
     look: LogLook, after: Mapping[Stream, Place], window: Window, skipped: Callable[[Unreadable], None]
 ) -> Iterator[SeenEvent]:
-    """What was recorded after a place in each stream, up to the heads that the look knows, in the order it came."""
+    """What was recorded after a place in each stream, up to the ends that the look knows, in the order it came."""
     parts = [
-        chain.from_iterable(sweep(look, stream, place, look.state.head(stream), window, skipped))
+        chain.from_iterable(sweep(look, stream, place, look.end(stream), window, skipped))
         for stream, place in after.items()
     ]
     return merge(*parts, key=as_they_came)
@@ -67,7 +68,19 @@ def as_they_came(event: SeenEvent) -> tuple[tuple[int, int], Stream, Place]:
     return event.since_boot, event.stream, event.place
 
 
-def _events_between(look: LogLook, stream: Stream, after: Place, upto: Place) -> int:
+def _last_readable(look: LogLook, stream: Stream, after: Place, upto: Place) -> Place:
+    """Where damage begins: a window may have passed over whole events before it."""
+    try:
+        while step := look.after(stream, after, upto, EVER):
+            after = step[-1].place
+    except LogUnreadable:
+        pass
+    return after
+
+
+def _events_between(look: LogLook, stream: Stream, after: Place, upto: Place) -> int | None:
+    if stream in look.torn:
+        return None
     count = 0
     for (of, epoch), last in look.state.heads.items():
         if of is stream and after.epoch <= epoch <= upto.epoch:

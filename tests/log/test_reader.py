@@ -8,6 +8,7 @@ import pytest
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.log import START, EventLog, Place
+from tests.log.damage import overwrite_leaf
 from tests.log.world import NOON, event, events, inline_log, raw, read_all
 
 NOON_MS = int(NOON.timestamp() * 1000)
@@ -126,14 +127,6 @@ def test_a_damaged_page_is_told_and_what_stands_before_it_is_handed_out(tmp_path
         with pytest.raises(LogUnreadable, match=r"events\.sqlite is damaged"):
             log.read(Stream.SALES, Place(1, len(before)), events_max=10, bytes_max=100_000)
         assert log.append_now([event("more")])[0].sequence == 201
-
-
-def overwrite_leaf(file: Path, marker: bytes) -> None:
-    """Destroy the header of the page that holds `marker`."""
-    content = bytearray(file.read_bytes())
-    start = content.index(marker) // 4096 * 4096
-    content[start : start + 8] = b"\x55" * 8
-    file.write_bytes(content)
 
 
 @pytest.mark.parametrize(
