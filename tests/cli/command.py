@@ -7,16 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable
 
 from click.testing import CliRunner, Result
 
 from agent.cli import main
 
-__all__ = ["invoke", "open_folder", "run_on_terminal", "run_unprivileged", "start"]
+__all__ = ["invoke", "run_on_terminal", "run_unprivileged", "start"]
 
 UNPRIVILEGED = """
 import encodings.ascii, encodings.idna, os, sys  # loaded now: the interpreter's own files may be closed to others
@@ -42,17 +39,6 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 def run_unprivileged(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", UNPRIVILEGED, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
-
-
-@contextmanager
-def open_folder() -> Iterator[Path]:
-    """A folder that others may enter: pytest's own are closed to them."""
-    with TemporaryDirectory() as text:
-        folder = Path(text)
-        folder.chmod(0o755)
-        yield folder
-        for path in [folder, *folder.rglob("*")]:
-            path.chmod(0o755)
 
 
 def run_on_terminal(*arguments: object, until: Callable[[str], bool] = bool, keys: str = "") -> tuple[int, str]:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.agent_process import running_agent, scan, settings_toml
-from tests.cli.command import invoke, open_folder, run_on_terminal, run_unprivileged
+from tests.cli.command import invoke, run_on_terminal, run_unprivileged
 from tests.log.damage import flip_body
 from tests.log.world import events, inline_log
+from tests.open_folder import open_folder
 
 Findings = dict[str, dict[str, Any]]  # Any: JSON
 

@@ -18,10 +18,11 @@ import pyarrow.parquet
 import pytest
 
 from agent.event_types import Stream
-from tests.cli.command import invoke, open_folder, run_on_terminal, run_unprivileged, start
+from tests.cli.command import invoke, run_on_terminal, run_unprivileged, start
 from tests.cli.scanned import scanned
 from tests.log.damage import flip_body, overwrite_leaf
 from tests.log.world import NOON, SetClock, event, events, inline_log
+from tests.open_folder import open_folder
 
 Rows = list[dict[str, Any]]  # Any: of any column
 

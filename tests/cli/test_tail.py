@@ -17,10 +17,11 @@ from agent.event_types import Stream
 from agent.log import CLOUD, EventLog, Place
 from agent.log.lock import StoreLock
 from tests.agent_process import running_agent, scan
-from tests.cli.command import invoke, open_folder, run_on_terminal, run_unprivileged, start
+from tests.cli.command import invoke, run_on_terminal, run_unprivileged, start
 from tests.cli.scanned import scanned
 from tests.log.damage import flip_body, overwrite_leaf
 from tests.log.world import SetClock, events, inline_log
+from tests.open_folder import open_folder
 
 
 def fill(data: Path, *, sales: int = 3, stock: int = 0, clock: SetClock | None = None) -> Path:
