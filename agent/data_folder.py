@@ -12,6 +12,7 @@ from typing import Final
 import platformdirs
 
 from agent.errors import EnvironmentFault
+from agent.file_system import refuse_unfit_file_system
 
 __all__ = ["DataFolder", "DataFolderUnusable", "default_data_folder"]
 
@@ -86,7 +87,9 @@ class DataFolder:
 
         Raises:
             DataFolderUnusable: when one cannot be made, or the short socket folder is somebody else's.
+            FileSystemUnfit: on a network file system or vfat.
         """
+        refuse_unfit_file_system(self.path)
         self.create_identity()
         with _told(self.path):
             for folder in (self.log, self.decide, self.config, self.run):

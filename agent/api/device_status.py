@@ -48,6 +48,8 @@ class StreamStatus(_Part):
     head: PlaceStatus
     cursor: PlaceStatus
     waiting: int
+    oldest_waiting: datetime | None
+    """When the first of these was recorded; null when nothing waits, or damage hides it."""
 
 
 class LogStatus(_Part):
@@ -63,6 +65,8 @@ class LogStatus(_Part):
 class DeviceStatus(_Part):
     """One agent, now."""
 
+    at: datetime
+    """When this was said, by the agent's clock."""
     version: str
     site: str
     device: str

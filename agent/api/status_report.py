@@ -1,6 +1,7 @@
 """Puts together what /v1/status says, from the parts that know."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 from agent import __version__
 from agent.api.device_status import DeviceStatus, LogStatus, PlaceStatus, StreamStatus
@@ -9,6 +10,7 @@ from agent.baskets import BasketBoard
 from agent.catalogue import Catalogue
 from agent.clock import Clock
 from agent.data_folder import DataFolder
+from agent.errors import EnvironmentFault
 from agent.event_types import Stream
 from agent.fleet.fleet import Fleet
 from agent.link import LinkState, LinkStatus
@@ -52,6 +54,7 @@ class StatusReport:
     def __call__(self) -> DeviceStatus:
         link = self._link_status()
         return DeviceStatus(
+            at=self._clock.wall(),
             version=__version__,
             site=self._settings.site.id,
             device=self._settings.device.id,
@@ -81,10 +84,20 @@ class StatusReport:
                     head=_place(log.head(stream)),
                     cursor=_place(log.cursor(CLOUD, stream)),
                     waiting=log.waiting(CLOUD, stream),
+                    oldest_waiting=self._oldest_waiting(stream),
                 )
                 for stream in Stream
             ],
         )
+
+    def _oldest_waiting(self, stream: Stream) -> datetime | None:
+        if not self._log.waiting(CLOUD, stream):
+            return None
+        try:
+            recorded_ms = self._log.first_recorded_ms(stream, self._log.cursor(CLOUD, stream))
+        except EnvironmentFault:  # the status has to come all the same; who forwards events says what is damaged
+            return None
+        return datetime.fromtimestamp(recorded_ms / 1000, UTC) if recorded_ms is not None else None
 
     def _problems(self, link: LinkStatus) -> Iterator[str]:
         for listener in self._listeners.states:

@@ -4,8 +4,9 @@ import asyncio
 import json
 import subprocess
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from agent.clock import SystemClock
 from agent.event_types import Stream
 from agent.link import Receipts
 from agent.log import CLOUD, Place
@@ -20,14 +21,17 @@ async def test_the_status_tells_streams_cursors_and_what_waits(world: World, til
     assert status["data_folder"] == str(world.folder.path)
     assert datetime.fromisoformat(status["started"]).tzinfo is not None
     assert (status["log"]["epoch"], status["log"]["waiting"]) == (world.log.epoch, 1)
-    sales = next(stream for stream in status["log"]["streams"] if stream["stream"] == "sales")
-    assert sales == {
+    streams = {stream["stream"]: stream for stream in status["log"]["streams"]}
+    oldest = datetime.fromisoformat(streams["sales"].pop("oldest_waiting"))
+    assert timedelta() <= SystemClock().wall() - oldest < timedelta(minutes=1)
+    assert streams["stock"]["oldest_waiting"] is None
+    assert streams["sales"] == {
         "stream": "sales",
         "head": {"epoch": 1, "sequence": 3},
         "cursor": {"epoch": 1, "sequence": 2},
         "waiting": 1,
     }
-    assert len(status["log"]["streams"]) == len(Stream)
+    assert set(streams) == set(Stream)
     assert status["link"]["state"] == "disabled"
     assert (status["tills"], status["products"], status["problems"]) == (1, 0, [])
 

@@ -1,17 +1,31 @@
 """`storeforward status`: what the running agent says, or that none runs."""
 
 import asyncio
+import io
 import json
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from subprocess import Popen
 
-from click.testing import CliRunner, Result
+import pytest
+from click.testing import Result
+from rich.console import Console
 
-from agent.cli import main
+from agent.cli.status import _ask, _disk
+from agent.cli.status_view import Document, status_view
+from agent.data_folder import DataFolder
+from agent.event_types import Stream
+from agent.link import Receipts
+from agent.log import CLOUD, Place
 from tests.api.api_world import World, free_port, open_world, scan
+from tests.cli.command import invoke as invoke_command
+from tests.cli.command import run_on_terminal, start
 
 
 def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["status", *map(str, arguments)])
+    return invoke_command("status", *arguments)
 
 
 async def filled(world: World) -> World:
@@ -25,8 +39,8 @@ async def test_the_status_is_a_table_for_people(tmp_path: Path) -> None:
         result = await asyncio.to_thread(invoke, "--data", world.folder.path)
     assert result.exit_code == 0
     rows = [line.split() for line in result.stdout.splitlines()]
-    assert ["sales", "2", "0", "2"] in rows
-    assert ["waiting", "2", "events"] in rows
+    assert ["sales", "2", "0", "-", "2"] in [row[:5] for row in rows]
+    assert ["waiting", "2", "events,", "the", "oldest", "for"] in [row[:6] for row in rows]
     assert ["device", "store-1", "/", "box-1"] in rows
     assert f"http://127.0.0.1:{port}" in result.stdout
 
@@ -59,3 +73,93 @@ def test_without_an_agent_it_says_how_to_start_one(tmp_path: Path) -> None:
     assert "storeforward run" in result.stderr
     told = invoke("--data", tmp_path, "--json")
     assert (told.exit_code, json.loads(told.stdout)["running"]) == (1, False)
+
+
+async def test_a_stream_shows_what_broker_and_ledger_have_and_how_long_the_oldest_waits(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data") as world:
+        await filled(world)
+        await world.log.advance(CLOUD, Stream.SALES, Place(1, 1))
+        receipt = {"stream": "sales", "epoch": world.log.epoch, "upto": 1, "last_id": "x", "missing": []}
+        world.receipts.append(Receipts.model_validate({"receipts": [receipt]}))
+        result = await asyncio.to_thread(invoke, "--data", world.folder.path)
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["sales", "2", "1", "1", "1"] in [row[:5] for row in rows]
+    assert ["waiting", "1", "event,", "the", "oldest", "for"] in [row[:6] for row in rows]
+    assert "the ledger lacks 0 events below its heads; 0 in conflict" in result.stdout
+    assert "MB free on its disk" in result.stdout
+
+
+async def test_figures_that_a_later_agent_tells_are_shown(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data") as world:
+        document = await _ask(world.folder)
+    shown = printed({**document, "storage": {"bytes_written_per_event": 1_402.4}})
+    assert "1,402 bytes written per event" in shown
+
+
+def printed(document: Document) -> str:
+    text = io.StringIO()
+    Console(width=200, file=text).print(status_view(document))
+    return text.getvalue()
+
+
+@asynccontextmanager
+async def watched(*options: object) -> AsyncIterator[Popen[str]]:
+    """`status --watch` in a process of its own, ended by Ctrl-C."""
+    process = start("status", "--watch", *options)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        yield process
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(process.wait, 20) == 0
+        assert process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+async def test_watching_as_json_is_a_document_a_line_also_while_no_agent_runs(tmp_path: Path) -> None:
+    async with watched("--json", "--data", tmp_path / "data") as process:
+        assert process.stdout is not None
+        first = json.loads(await asyncio.to_thread(process.stdout.readline))
+        assert (first["running"], "no agent is running" in first["problems"][0]) == (False, True)
+        async with open_world(tmp_path / "data") as world:
+            await filled(world)
+            told = first
+            while not told["running"] or told["log"]["waiting"] != 2:
+                told = json.loads(await asyncio.to_thread(process.stdout.readline))
+        while json.loads(await asyncio.to_thread(process.stdout.readline))["running"]:
+            pass
+
+
+async def test_watching_into_a_file_is_a_line_a_second(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data") as world:
+        await filled(world)
+        async with watched("--data", world.folder.path) as process:
+            assert process.stdout is not None
+            lines = [await asyncio.to_thread(process.stdout.readline) for _ in range(2)]
+    assert all("link disabled; 2 events, the oldest for " in line for line in lines)
+    assert lines[0] != lines[1]
+
+
+@pytest.mark.parametrize("key", ["q", "\x03"], ids=["q", "ctrl-c"])
+async def test_on_a_terminal_it_is_drawn_anew_until_q_or_ctrl_c(tmp_path: Path, key: str) -> None:
+    def drawn_twice(shown: str) -> bool:
+        return shown.count("acknowledged") > 1
+
+    async with open_world(tmp_path / "data") as world:
+        await filled(world)
+        code, shown = await asyncio.to_thread(
+            run_on_terminal, "status", "--watch", "--data", world.folder.path, until=drawn_twice, keys=key
+        )
+    assert code == 0
+    assert shown.rstrip().endswith("\x1b[?25h"), "the cursor is back"
+
+
+async def test_a_user_without_a_way_into_the_folder_still_gets_the_agent_s_word(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data") as world:
+        assert _disk(DataFolder(tmp_path / "nowhere")) is None
+        document = {**await _ask(world.folder), "disk": None}
+    assert "storage" not in printed(document)

@@ -1,13 +1,23 @@
-"""Damages files as disks do."""
+"""Ways to damage a log file as a failing disk does."""
 
 from pathlib import Path
 
-__all__ = ["overwrite_leaf"]
+from agent.log.schema import PAGE_BYTES
+from tests.log.world import raw
+
+__all__ = ["flip_body", "overwrite_leaf"]
 
 
 def overwrite_leaf(file: Path, marker: bytes) -> None:
     """Destroy the header of the page that holds `marker`."""
     content = bytearray(file.read_bytes())
-    start = content.index(marker) // 4096 * 4096
+    start = content.index(marker) // PAGE_BYTES * PAGE_BYTES
     content[start : start + 8] = b"\x55" * 8
     file.write_bytes(content)
+
+
+def flip_body(file: Path, event_id: str) -> None:
+    """Change a byte of one sales event's body."""
+    with raw(file) as connection:
+        changed = "substr(body, 1, 50) || x'21' || substr(body, 52)"
+        assert connection.execute(f"UPDATE event_sales SET body = {changed} WHERE id = ?", (event_id,)).rowcount == 1

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from sqlite3 import OperationalError
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,6 +15,7 @@ from agent.log import EventLog, Place
 from agent.log.schema import FORMAT, event_table, fault_of, open_writer
 from agent.settings import LogSettings
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all, stored_rows
+from tests.open_folder import open_folder
 
 FILE = "events.sqlite"
 
@@ -159,15 +159,10 @@ except StorageFailed as failed:
 """
 
 
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that others may enter: pytest's own are closed to them."""
-    with TemporaryDirectory() as text:
-        folder = Path(text)
-        folder.chmod(0o755)
+@pytest.fixture(name="open_folder")
+def _open_folder() -> Iterator[Path]:
+    with open_folder() as folder:
         yield folder
-        for path in [folder, *folder.rglob("*")]:
-            path.chmod(0o755)
 
 
 def told_unprivileged(folder: Path) -> str:

@@ -1,0 +1,20 @@
+"""Text of events as it may reach a terminal: what a till sent must not move its cursor or hide what stands there."""
+
+import re
+from typing import Final
+
+__all__ = ["json_for_terminals", "printable"]
+
+# Beyond ASCII a terminal may act upon C1 controls, and hides or turns around text at the others. JSON's own escapes
+# take care of C0.
+_ACTING: Final = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+def printable(text: str) -> str:
+    """The text without control characters and anything else that does not print."""
+    return text if text.isprintable() else "".join(filter(str.isprintable, text))
+
+
+def json_for_terminals(text: str) -> str:
+    """The same JSON document with acting characters escaped, which can only stand inside its strings."""
+    return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
