@@ -67,8 +67,8 @@ def reduce(state: State, event: inputs.Input, now_s: float) -> Step:  # noqa: PL
             return take_decision(state, version, None, now_s)
         case inputs.ProductsSeen() | inputs.ShelfChanged():
             return _take_shelf(state, event, now_s)
-        case inputs.StatusSeen(status=status):
-            return _take_status(state, status, now_s), ()
+        case inputs.StatusSeen() | inputs.VehiclesSeen() | inputs.StopTold() | inputs.StopUntold():
+            return _take_vehicles(state, event, now_s), ()
         case inputs.AgentCameUp() | inputs.AgentWentDown():
             return _take_agent(state, event, now_s)
         case inputs.PostTaken() | inputs.PostDone() | inputs.PostReturned() | inputs.PostRefused():
@@ -77,15 +77,11 @@ def reduce(state: State, event: inputs.Input, now_s: float) -> Step:  # noqa: PL
             return take_request(state, request, now_s), ()
         case inputs.RequestLost(request_id=request_id):
             return lose_request(state, request_id, now_s), ()
-        case inputs.StopTold() | inputs.StopUntold():
-            return end_stop(state, event, now_s), ()
-        case inputs.VehiclesSeen(vehicles=vehicles):
-            return see_vehicles(state, vehicles, now_s), ()
         case _:
             return _take_tap(state, event, now_s)
 
 
-def _take_tap(state: State, event: inputs.Input, now_s: float) -> Step:
+def _take_tap(state: State, event: inputs.Input, now_s: float) -> Step:  # noqa: PLR0911 - one answer per input
     match event:
         case inputs.AddTapped(slot=number, sku=sku):
             return take_card(state, number, sku, now_s)
@@ -97,10 +93,8 @@ def _take_tap(state: State, event: inputs.Input, now_s: float) -> Step:
             return add_found(state, sku, now_s)
         case inputs.UndoTapped():
             return undo(state, now_s)
-        case inputs.StopTapped():
-            return tap_stop(state, now_s)
-        case inputs.StopClosed():
-            return close_stop(state), ()
+        case inputs.StopTapped() | inputs.StopClosed():
+            return tap_stop(state, now_s) if isinstance(event, inputs.StopTapped) else (close_stop(state), ())
         case _:
             return _take_look_or_keys(state, event, now_s)
 
@@ -170,6 +164,20 @@ def _take_post(
             return refuse_post(end_bring(state, post_id, now_s, event), post_id, detail, now_s), ()
         case inputs.PostReturned(id=post_id):
             return return_post(state, post_id), ()
+
+
+def _take_vehicles(
+    state: State,
+    event: inputs.StatusSeen | inputs.VehiclesSeen | inputs.StopTold | inputs.StopUntold,
+    now_s: float,
+) -> State:
+    match event:
+        case inputs.StatusSeen(status=status):
+            return _take_status(state, status, now_s)
+        case inputs.VehiclesSeen(vehicles=vehicles):
+            return see_vehicles(state, vehicles, now_s)
+        case _:
+            return end_stop(state, event, now_s)
 
 
 def _take_status(state: State, status: AgentStatus, now_s: float) -> State:

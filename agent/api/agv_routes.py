@@ -78,7 +78,7 @@ class AgvRoutes:
                 self.list_vehicles, {200: json_answer("All vehicles", VehicleList)},
             ),
             Route(
-                "POST", "/v1/agvs/stop", "stopAgvs", "Stop all vehicles at once; each stands until a person releases it",
+                "POST", "/v1/agvs/stop", "stopAgvs", "Stop all vehicles at once; each stands until it is released",
                 self.stop_all, {200: json_answer("All vehicles", VehicleList)}, body=self._stop_all_body,
             ),
             Route(
