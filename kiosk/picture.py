@@ -189,8 +189,8 @@ class Painter:
         return StatusKind.OFFLINE, text + standing
 
     def _standing(self, state: State) -> str:
-        """How many vehicles wait for a person's release, at the end of the strip; not for customers."""
-        number = sum(vehicle.stopped for vehicle in state.vehicles) if state.face is Face.STAFF else 0
+        """How many vehicles stand until a person releases them, by their own word; not for customers."""
+        number = sum(vehicle.stop_acknowledged for vehicle in state.vehicles) if state.face is Face.STAFF else 0
         if not number:
             return ""
         return " · " + self.words.count("{number} vehicle stopped", "{number} vehicles stopped", number)
