@@ -4,7 +4,6 @@ A stop is tried for seconds and then given up with a word: one that came minutes
 beside the vehicle by then, and nobody would know why.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -13,12 +12,14 @@ from kiosk.effects import Step, StopVehicles
 from kiosk.inputs import StopTold, StopUntold
 from kiosk.state import Face, State, Stop, StopState, number_id
 
-__all__ = ["ANSWER_S", "STOPPED_SHOWN_S", "TRIED_S", "close_stop", "end_stop", "see_vehicles", "tap_stop", "tick_stop"]
+__all__ = ["ANSWER_S", "STALE_S", "STOPPED_SHOWN_S", "TRIED_S"]
+__all__ += ["close_stop", "end_stop", "see_vehicles", "tap_stop", "tick_stop"]
 
 TRIED_S: Final = 5.0
 """How long the agent is told again: a restart takes it about two seconds, and nobody waits longer before walking."""
 ANSWER_S: Final = 3.0  # a vehicle answers within a tenth of a second; the rest is for a busy machine
 STOPPED_SHOWN_S: Final = 6.0
+STALE_S: Final = 1.0  # so long after a stop, an answer may still be from before it
 
 
 def tap_stop(state: State, now_s: float) -> Step:
@@ -51,9 +52,15 @@ def see_vehicles(state: State, vehicles: tuple[VehiclePart, ...], now_s: float) 
         return state
     if not vehicles:
         return replace(state, stop=None)
-    waited_for = stop.state in (StopState.STOPPING, StopState.SILENT)
-    if waited_for and _all_have_answered(vehicles, released=stop.state is StopState.SILENT):
-        return replace(state, stop=replace(stop, state=StopState.STOPPED, since_s=now_s))
+    all_stand = all(vehicle.stop_acknowledged for vehicle in vehicles)
+    none_is_silent = all(vehicle.stop_acknowledged or not vehicle.stopped for vehicle in vehicles)
+    match stop.state:
+        case StopState.STOPPING | StopState.SILENT if all_stand:
+            return replace(state, stop=replace(stop, state=StopState.STOPPED, since_s=now_s))
+        case StopState.SILENT if none_is_silent:
+            return replace(state, stop=None)  # what is not latched any more, a person has released
+        case StopState.STOPPED if not all_stand and now_s - stop.since_s >= STALE_S:
+            return replace(state, stop=None)  # that all of them stand is no longer so
     return state
 
 
@@ -75,8 +82,3 @@ def close_stop(state: State) -> State:
     if stop is None or stop.state not in (StopState.TELLING, StopState.STOPPING):
         return replace(state, stop=None)
     return replace(state, stop=replace(stop, open=False))
-
-
-def _all_have_answered(vehicles: Iterable[VehiclePart], *, released: bool) -> bool:
-    """With `released`, a vehicle that may move again counts: a person has released what it had answered."""
-    return all(vehicle.stop_acknowledged or (released and not vehicle.stopped) for vehicle in vehicles)

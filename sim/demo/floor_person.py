@@ -130,7 +130,12 @@ class FloorPerson:
 
     async def _stop_by_hand(self, vehicle_id: str, button: KioskStop) -> StopAsked | None:
         if button.is_there:
-            down_s = await button.press()
+            others = set(self.seen) - {vehicle_id}
+            self._in_the_way |= others  # a kiosk stops them all
+            try:
+                down_s = await button.press()
+            finally:
+                self._in_the_way -= others
             return None if down_s is None else StopAsked(vehicle_id, by_command=False, asked_s=down_s, at_kiosk=True)
         asked_s = self._clock.monotonic_s()
         done = await self._world.ask_of_vehicle(vehicle_id, "stop", by=PERSON, reason=REASON)
