@@ -62,13 +62,13 @@ class Fleet:
 
     def stop_all(self, by: str, reason: str, request_id: str | None = None) -> None:
         """Stop every vehicle now; waits for nothing. A request that comes again stops nothing again."""
-        if request_id is not None:
-            if request_id in self._requests:
-                return
-            self._requests.append(request_id)
+        if request_id is not None and request_id in self._requests:
+            return
         with ExitStack() as every:  # it calls them all, also when one of them raises
             for vehicle in self._vehicles.values():
                 every.callback(vehicle.stop, by, reason)
+        if request_id is not None:
+            self._requests.append(request_id)  # only now: one that failed is to be tried again
 
     async def run(self) -> None:
         """Serves all of them until cancelled."""

@@ -43,6 +43,17 @@ def test_a_stop_of_all_reaches_the_others_when_one_vehicle_fails() -> None:
     assert [vehicle.stopped_by for vehicle in vehicles] == [["ann"]] * 3
 
 
+def test_a_request_that_failed_stops_again_when_it_comes_again() -> None:
+    vehicle = Stubborn("agv-1", breaks=True)
+    fleet = Fleet([vehicle])
+    with pytest.raises(OSError, match="agv-1"):
+        fleet.stop_all("ann", "glass", "s-1")
+    vehicle.breaks = False
+    fleet.stop_all("ann", "glass", "s-1")
+    fleet.stop_all("ann", "glass", "s-1")
+    assert len(vehicle.stopped_by) == 2
+
+
 def test_a_request_counts_once_and_each_new_one_stops_again() -> None:
     vehicle = Stubborn("agv-1")
     fleet = Fleet([vehicle])
