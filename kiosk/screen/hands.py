@@ -85,7 +85,7 @@ class Hands:
     async def _obey(self, order: Json) -> None:
         match order:
             case {"do": "tap", "what": str(what)}:
-                down_s = await self._tap(self._target(what, order.get("slot", 0)))
+                down_s = await self._tap(self._target(what, order.get("slot", 0)), order.get("hold_s", HOLD_S))
                 self._tell(did="tap", what=what, down_s=down_s)
             case {"do": "where", "what": str(what)}:
                 widget = self._target(what, order.get("slot", 0))
@@ -119,7 +119,7 @@ class Hands:
             case _:
                 return view
 
-    async def _tap(self, widget: Kivy) -> float:
+    async def _tap(self, widget: Kivy, hold_s: float) -> float:
         """When the finger came down; what is measured begins when it leaves, or at once for what acts at once."""
         self._touches += 1
         finger = Finger(self._touches, *widget.to_window(*widget.center))
@@ -128,7 +128,7 @@ class Hands:
         if at_once:
             self._tapped_s = down_s
         finger.down()
-        await asyncio.sleep(HOLD_S)
+        await asyncio.sleep(hold_s)
         if not at_once:
             self._tapped_s = self._last_tap_s = self._clock.monotonic_s()
         finger.up()

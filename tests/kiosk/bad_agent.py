@@ -28,7 +28,7 @@ class BadAgent:
         self.posted: list[tuple[str, Json]] = []
         self.streams = 0
         self.stop_fault = "none"
-        self.stops: list[tuple[float, str, Json]] = []
+        self.stops: list[tuple[float, asyncio.Transport, Json]] = []
         """When a stop came, on which connection, and what it said."""
         self._answers = 0
         self._ending = asyncio.Event()
@@ -56,7 +56,7 @@ class BadAgent:
         """A stop of all vehicles."""
         body = await request.json()
         assert request.transport is not None
-        self.stops.append((SystemClock().monotonic_s(), str(id(request.transport)), body))
+        self.stops.append((SystemClock().monotonic_s(), request.transport, body))
         match self.stop_fault:
             case "silence":
                 await self._ending.wait()

