@@ -11,7 +11,7 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from agent.errors import CallerError, PeerError
-from kiosk.documents import AgentStatus, Basket, Decision, Problem, Product, Products, RequestNow
+from kiosk.documents import AgentStatus, Basket, Decision, Problem, Product, Products, RequestNow, VehiclePart, Vehicles
 from kiosk.sse import Message, Messages, MessageTooLarge
 from kiosk.state import Post
 
@@ -50,11 +50,11 @@ class AgentApi:
     """One kiosk's calls; use it in `async with`. Every method raises AgentGone or CallRefused."""
 
     def __init__(self, socket_path: Path, kiosk_id: str) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.UnixConnector(str(socket_path)),
-            headers={"Storeforward-Producer": kiosk_id},
-            timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S),
-        )
+        self._kiosk_id = kiosk_id
+        self._session = _session(aiohttp.UnixConnector(str(socket_path)), kiosk_id)
+        lane = aiohttp.UnixConnector(str(socket_path), limit=0, force_close=True)
+        self._stop_lane = _session(lane, kiosk_id)
+        """A stop opens a connection of its own each time: none that stands may be a dead or a busy one."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,6 +63,7 @@ class AgentApi:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._session.close()
+        await self._stop_lane.close()
 
     async def news(self, till_id: str) -> AsyncIterator[Basket | ShelfNews | None]:
         """None once something good has come, then the till's basket after every change, and what else is new."""
@@ -116,6 +117,17 @@ class AgentApi:
         """How a till request stands."""
         return _parse(RequestNow, await self._call("GET", f"/v1/tills/{till_id}/requests/{request_id}"))
 
+    async def stop_vehicles(self, request_id: str, timeout_s: float) -> tuple[VehiclePart, ...]:
+        """Stops all vehicles; how they are then."""
+        body = {"by": self._kiosk_id, "request_id": request_id}
+        answer = await self._call("POST", "/v1/agvs/stop", body, timeout_s=timeout_s, session=self._stop_lane)
+        return _parse(Vehicles, answer).vehicles
+
+    async def vehicles(self, timeout_s: float) -> tuple[VehiclePart, ...]:
+        """How all vehicles are."""
+        answer = await self._call("GET", "/v1/agvs", timeout_s=timeout_s, session=self._stop_lane)
+        return _parse(Vehicles, answer).vehicles
+
     async def _products(self, query: Mapping[str, str]) -> tuple[Product, ...]:
         return _parse(Products, await self._call("GET", "/v1/products", query=query)).products
 
@@ -127,11 +139,12 @@ class AgentApi:
         *,
         query: Mapping[str, str] | None = None,
         timeout_s: float = CALL_TIMEOUT_S,
+        session: aiohttp.ClientSession | None = None,
     ) -> bytes:
         json_body = dict(body) if body is not None else None
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
-            async with self._session.request(
+            async with (session or self._session).request(
                 method, _URL + path, json=json_body, params=query, timeout=timeout
             ) as response:
                 answer = await response.read()
@@ -139,6 +152,13 @@ class AgentApi:
             raise AgentGone(f"the agent does not answer: {error}") from error
         _check(response.status, answer)
         return answer
+
+
+def _session(connector: aiohttp.UnixConnector, kiosk_id: str) -> aiohttp.ClientSession:
+    headers = {"Storeforward-Producer": kiosk_id}
+    return aiohttp.ClientSession(
+        connector=connector, headers=headers, timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
+    )
 
 
 def _news_of(message: Message) -> Basket | ShelfNews | None:

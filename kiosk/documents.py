@@ -22,6 +22,7 @@ __all__ = [
     "RequestNow",
     "Suggestion",
     "VehiclePart",
+    "Vehicles",
     "Why",
 ]
 
@@ -133,9 +134,17 @@ class LogPart(_Document):
 
 
 class VehiclePart(_Document):
-    """A vehicle that serves this shop."""
+    """A vehicle of this shop: whether it is told to stand, and whether it has said itself that it does."""
 
     id: str
+    stopped: bool = False
+    stop_acknowledged: bool = False
+
+
+class Vehicles(_Document):
+    """All vehicles of this shop."""
+
+    vehicles: tuple[VehiclePart, ...]
 
 
 class AgentStatus(_Document):

@@ -6,7 +6,7 @@ from typing import Any
 
 from kiosk.state import State
 
-__all__ = ["Ask", "Effect", "Find", "FindCode", "Follow", "LookUp", "Step"]
+__all__ = ["Ask", "Effect", "Find", "FindCode", "Follow", "LookUp", "Step", "StopVehicles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,14 @@ class Follow:
     request_id: str
 
 
-Effect = Ask | LookUp | Find | FindCode | Follow
+@dataclass(frozen=True, slots=True)
+class StopVehicles:
+    """Tell the agent to stop all vehicles: at once, again until it answers, and never after `until_s`."""
+
+    request_id: str
+    until_s: float
+
+
+Effect = Ask | LookUp | Find | FindCode | Follow | StopVehicles
 Step = tuple[State, tuple[Effect, ...]]
 """The next state, and what is to be done."""

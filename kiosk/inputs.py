@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from kiosk.documents import AgentStatus, Basket, Decision, Product, RequestNow
+from kiosk.documents import AgentStatus, Basket, Decision, Product, RequestNow, VehiclePart
 
 __all__ = [
     "AddTapped",
@@ -33,9 +33,14 @@ __all__ = [
     "RequestSeen",
     "ShelfChanged",
     "StatusSeen",
+    "StopClosed",
+    "StopTapped",
+    "StopTold",
+    "StopUntold",
     "Ticked",
     "Touched",
     "UndoTapped",
+    "VehiclesSeen",
 ]
 
 
@@ -78,6 +83,16 @@ class BringTapped:
 @dataclass(frozen=True, slots=True)
 class UndoTapped:
     """Undo in the bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopTapped:
+    """Stop vehicles in the bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopClosed:
+    """The panel that tells of the stop was closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +253,29 @@ class RequestLost:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class StopTold:
+    """The agent has taken this stop; how its vehicles are since."""
+
+    request_id: str
+    vehicles: tuple[VehiclePart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StopUntold:
+    """The agent did not answer this stop in time, or refused it for `reason`; it will not be sent again."""
+
+    request_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VehiclesSeen:
+    """How the vehicles are."""
+
+    vehicles: tuple[VehiclePart, ...]
+
+
 Input = (
     Ticked
     | Touched
@@ -245,6 +283,8 @@ Input = (
     | NotNowTapped
     | BringTapped
     | UndoTapped
+    | StopTapped
+    | StopClosed
     | LookOpened
     | LookClosed
     | LetterTapped
@@ -268,4 +308,7 @@ Input = (
     | PostRefused
     | RequestSeen
     | RequestLost
+    | StopTold
+    | StopUntold
+    | VehiclesSeen
 )

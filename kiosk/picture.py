@@ -8,7 +8,8 @@ from enum import StrEnum
 from kiosk.documents import Basket, BasketLine, Product, Suggestion
 from kiosk.money import money, quantity
 from kiosk.offers import offer_picture
-from kiosk.state import Add, AddState, Agent, BringState, Look, Note, Notice, Slot, State
+from kiosk.state import Add, AddState, Agent, BringState, Face, Look, Note, Notice, Slot, State
+from kiosk.stop_picture import StopPicture, stop_picture
 from kiosk.words import Words
 
 __all__ = ["BringKind", "CardKind", "CardPicture", "FoundPicture", "LinePicture", "LookPicture", "Painter", "Picture"]
@@ -120,6 +121,8 @@ class Picture:
     notice_bad: bool
     can_undo: bool
     look: LookPicture | None
+    can_stop: bool
+    stop: StopPicture | None
     attract: bool
 
 
@@ -151,6 +154,8 @@ class Painter:
             notice_bad=state.notice is not None and state.notice.note not in _GOOD_NOTES,
             can_undo=state.undo is not None,
             look=self._look(state, state.look) if state.look else None,
+            can_stop=state.has_vehicles and state.face is Face.STAFF,
+            stop=stop_picture(state, words),
             attract=state.attract,
         )
 
@@ -173,13 +178,22 @@ class Painter:
             return StatusKind.DOWN, words.text(
                 "agent down since {time} · {kept} · selling works", time=since, kept=kept
             )
+        standing = self._standing(state)
         if state.link in ("online", "disabled", ""):
-            return StatusKind.ONLINE, words.text("Online") if state.link == "online" else words.text("Ready")
+            text = words.text("Online") if state.link == "online" else words.text("Ready")
+            return StatusKind.ONLINE, text + standing
         waiting = words.count("{number} event waiting", "{number} events waiting", state.waiting)
         text = words.text(
             "offline since {time} · {waiting} · selling works", time=self._time(state.link_since), waiting=waiting
         )
-        return StatusKind.OFFLINE, text
+        return StatusKind.OFFLINE, text + standing
+
+    def _standing(self, state: State) -> str:
+        """How many vehicles stand until a person releases them, by their own word; not for customers."""
+        number = sum(vehicle.stop_acknowledged for vehicle in state.vehicles) if state.face is Face.STAFF else 0
+        if not number:
+            return ""
+        return " · " + self.words.count("{number} vehicle stopped", "{number} vehicles stopped", number)
 
     def _time(self, moment: datetime | None) -> str:
         return moment.astimezone(self.zone).strftime("%H:%M") if moment else "?"

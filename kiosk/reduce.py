@@ -9,6 +9,7 @@ from kiosk.documents import AgentStatus
 from kiosk.effects import Step
 from kiosk.looking import erase, key_pressed, keys_rested, letter, open_look, take_code, take_found, tell_search
 from kiosk.state import AddState, Agent, Face, State
+from kiosk.stops import close_stop, end_stop, see_vehicles, tap_stop, tick_stop
 from kiosk.suggestions import (
     ASK_AGAIN_S,
     ask_if_due,
@@ -42,10 +43,13 @@ _TOUCHES: Final = (
     inputs.NotNowTapped,
     inputs.BringTapped,
     inputs.UndoTapped,
+    inputs.StopTapped,
+    inputs.StopClosed,
     inputs.FoundTapped,
     inputs.LetterTapped,
     inputs.KeyPressed,
 )
+_LOOKS: Final = (inputs.LookOpened, inputs.KeyPressed, inputs.KeysRested)
 
 
 def reduce(state: State, event: inputs.Input, now_s: float) -> Step:  # noqa: PLR0911 - one answer per input
@@ -63,8 +67,8 @@ def reduce(state: State, event: inputs.Input, now_s: float) -> Step:  # noqa: PL
             return take_decision(state, version, None, now_s)
         case inputs.ProductsSeen() | inputs.ShelfChanged():
             return _take_shelf(state, event, now_s)
-        case inputs.StatusSeen(status=status):
-            return _take_status(state, status), ()
+        case inputs.StatusSeen() | inputs.VehiclesSeen() | inputs.StopTold() | inputs.StopUntold():
+            return _take_vehicles(state, event, now_s), ()
         case inputs.AgentCameUp() | inputs.AgentWentDown():
             return _take_agent(state, event, now_s)
         case inputs.PostTaken() | inputs.PostDone() | inputs.PostReturned() | inputs.PostRefused():
@@ -77,7 +81,7 @@ def reduce(state: State, event: inputs.Input, now_s: float) -> Step:  # noqa: PL
             return _take_tap(state, event, now_s)
 
 
-def _take_tap(state: State, event: inputs.Input, now_s: float) -> Step:
+def _take_tap(state: State, event: inputs.Input, now_s: float) -> Step:  # noqa: PLR0911 - one answer per input
     match event:
         case inputs.AddTapped(slot=number, sku=sku):
             return take_card(state, number, sku, now_s)
@@ -89,8 +93,18 @@ def _take_tap(state: State, event: inputs.Input, now_s: float) -> Step:
             return add_found(state, sku, now_s)
         case inputs.UndoTapped():
             return undo(state, now_s)
+        case inputs.StopTapped() | inputs.StopClosed():
+            return tap_stop(state, now_s) if isinstance(event, inputs.StopTapped) else (close_stop(state), ())
         case _:
-            return _take_look(state, event, now_s)
+            return _take_look_or_keys(state, event, now_s)
+
+
+def _take_look_or_keys(before: State, event: inputs.Input, now_s: float) -> Step:
+    """A person who opens the look-up panel, or scans something into it, wants to see that."""
+    state, effects = _take_look(before, event, now_s)
+    if isinstance(event, _LOOKS) and state.look is not None and state.look is not before.look:
+        state = close_stop(state)
+    return state, effects
 
 
 def _take_look(state: State, event: inputs.Input, now_s: float) -> Step:  # noqa: PLR0911 - one answer per input
@@ -152,14 +166,27 @@ def _take_post(
             return return_post(state, post_id), ()
 
 
-def _take_status(state: State, status: AgentStatus) -> State:
+def _take_vehicles(
+    state: State,
+    event: inputs.StatusSeen | inputs.VehiclesSeen | inputs.StopTold | inputs.StopUntold,
+    now_s: float,
+) -> State:
+    match event:
+        case inputs.StatusSeen(status=status):
+            return _take_status(state, status, now_s)
+        case inputs.VehiclesSeen(vehicles=vehicles):
+            return see_vehicles(state, vehicles, now_s)
+        case _:
+            return end_stop(state, event, now_s)
+
+
+def _take_status(state: State, status: AgentStatus, now_s: float) -> State:
     return replace(
-        state,
+        see_vehicles(state, status.vehicles, now_s),
         link=status.link.state,
         link_since=status.link.since,
         waiting=status.log.waiting,
         catalogue_size=status.products,
-        has_vehicles=bool(status.vehicles),
     )
 
 
@@ -174,7 +201,7 @@ def _take_shelf(before: State, event: inputs.ProductsSeen | inputs.ShelfChanged,
 
 
 def _tick(state: State, now_s: float) -> Step:
-    state = tell_search(end_busy_slots(state, now_s), now_s)
+    state = tick_stop(tell_search(end_busy_slots(state, now_s), now_s), now_s)
     if state.undo is not None and now_s >= state.undo.until_s:
         state = replace(state, undo=None)
     if state.notice is not None and now_s >= state.notice.until_s:

@@ -11,11 +11,11 @@ from agent.clock import Clock
 from kiosk import inputs
 from kiosk.client import AgentApi, AgentGone, CallRefused, ShelfNews
 from kiosk.documents import Basket
-from kiosk.effects import Ask, Effect, Find, FindCode, Follow, LookUp
+from kiosk.effects import Ask, Effect, Find, FindCode, Follow, LookUp, StopVehicles
 from kiosk.kept import Kept, kept_of, write_kept
 from kiosk.kept_screen import KeptScreen
 from kiosk.reduce import reduce
-from kiosk.state import Agent, Post, State
+from kiosk.state import Agent, Post, State, StopState
 
 __all__ = ["Session", "next_post"]
 
@@ -26,6 +26,8 @@ FOLLOW_S: Final = 0.03  # a till answers in a tenth of a second
 FOLLOW_MAX_S: Final = 30.0  # three times what a request lives
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 2.0
+STOP_TRY_S: Final = 1.0  # the agent answers a stop in milliseconds
+STOP_PAUSE_S: Final = 0.1
 SCREEN_KEPT_S: Final = 5.0
 """How old the kept screen may be: a changing one costs a write of some 10 kB each time. Taps are kept at once."""
 
@@ -97,6 +99,8 @@ class Session:
                 work = self._find_code(gtin)
             case Follow(request_id=request_id):
                 work = self._follow(request_id)
+            case StopVehicles():
+                work = self._stop_vehicles(effect)
         self._tasks.create_task(work, name=type(effect).__name__)
 
     async def _watch_basket(self) -> None:
@@ -224,6 +228,28 @@ class Session:
             self.take(inputs.CodeFound(gtin, await self._api.find_code(gtin)))
         except (AgentGone, CallRefused):
             self.take(inputs.CodeFound(gtin, ()))
+
+    async def _stop_vehicles(self, stop: StopVehicles) -> None:
+        while (left_s := stop.until_s - self._clock.monotonic_s()) > 0:
+            try:
+                vehicles = await self._api.stop_vehicles(stop.request_id, min(STOP_TRY_S, left_s))
+            except AgentGone:
+                await asyncio.sleep(STOP_PAUSE_S)
+            except CallRefused as refused:
+                self.take(inputs.StopUntold(stop.request_id, refused.detail))
+                return
+            else:
+                self.take(inputs.StopTold(stop.request_id, vehicles))
+                await self._watch_vehicles(stop.request_id)
+                return
+        self.take(inputs.StopUntold(stop.request_id))
+
+    async def _watch_vehicles(self, request_id: str) -> None:
+        """Until every vehicle has answered, or the state waits no longer."""
+        while (stop := self.state.stop) and stop.request_id == request_id and stop.state is StopState.STOPPING:
+            await asyncio.sleep(STOP_PAUSE_S)
+            with suppress(AgentGone, CallRefused):
+                self.take(inputs.VehiclesSeen(await self._api.vehicles(STOP_TRY_S)))
 
     async def _follow(self, request_id: str) -> None:
         """Asks until the request has ended; when the agent goes, its return starts this again."""

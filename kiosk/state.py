@@ -8,7 +8,7 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from kiosk.documents import Basket, Decision, Product, Suggestion
+from kiosk.documents import Basket, Decision, Product, Suggestion, VehiclePart
 from kiosk.wedge import Wedge
 
 __all__ = [
@@ -27,6 +27,8 @@ __all__ = [
     "Post",
     "Slot",
     "State",
+    "Stop",
+    "StopState",
     "Undo",
     "number_id",
 ]
@@ -65,6 +67,21 @@ class BringState(StrEnum):
     ASKED = "asked"
     SENT = "sent"
     REFUSED = "refused"
+
+
+class StopState(StrEnum):
+    """Where a stop of the vehicles stands."""
+
+    TELLING = "telling"
+    """The agent has not answered yet."""
+    STOPPING = "stopping"
+    """The agent has it; a vehicle has not answered yet."""
+    STOPPED = "stopped"
+    """Every vehicle has answered."""
+    SILENT = "silent"
+    """A vehicle did not answer in time."""
+    UNTOLD = "untold"
+    """The agent did not answer in time, or refused: nothing was stopped, and nothing will be sent later."""
 
 
 class Note(StrEnum):
@@ -163,6 +180,17 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """A stop of all vehicles, by the kiosk's id, in its state `since_s`; `open` while its panel is on the screen."""
+
+    request_id: str
+    state: StopState
+    since_s: float
+    open: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """One sentence in the bar, about `subject`, until `until_s`."""
 
@@ -200,7 +228,8 @@ class State:
     link_since: datetime | None = None
     waiting: int = 0
     catalogue_size: int | None = None
-    has_vehicles: bool = False
+    vehicles: tuple[VehiclePart, ...] = ()
+    stop: Stop | None = None
 
     as_of: datetime | None = None
     """When the basket and the cards were last current, after a restart that has not heard of the till yet."""
@@ -222,6 +251,11 @@ class State:
     wedge: Wedge = field(default_factory=Wedge)
     touched_s: float = 0.0
     attract: bool = False
+
+    @property
+    def has_vehicles(self) -> bool:
+        """Whether vehicles serve this shop."""
+        return bool(self.vehicles)
 
     def add_of(self, request_id: str) -> Add | None:
         """The Add of a request."""

@@ -30,6 +30,12 @@ class AgvStopWish(_Wish):
     reason: Text | None = None
 
 
+class AgvStopAllWish(AgvStopWish):
+    """Who stops all vehicles. The same `request_id` may be sent again and counts once."""
+
+    request_id: Key | None = None
+
+
 class AgvReleaseWish(_Wish):
     """Which person lets a vehicle move again."""
 
@@ -58,6 +64,7 @@ class AgvRoutes:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._stop_body = Body((JSON,), AgvStopWish, BODY_BYTES_MAX)
+        self._stop_all_body = Body((JSON,), AgvStopAllWish, BODY_BYTES_MAX)
         self._release_body = Body((JSON,), AgvReleaseWish, BODY_BYTES_MAX)
         self._resolve_body = Body((JSON,), AgvResolveWish, BODY_BYTES_MAX)
 
@@ -69,6 +76,10 @@ class AgvRoutes:
             Route(
                 "GET", "/v1/agvs", "listAgvs", "All vehicles of this box",
                 self.list_vehicles, {200: json_answer("All vehicles", VehicleList)},
+            ),
+            Route(
+                "POST", "/v1/agvs/stop", "stopAgvs", "Stop all vehicles at once; each stands until it is released",
+                self.stop_all, {200: json_answer("All vehicles", VehicleList)}, body=self._stop_all_body,
             ),
             Route(
                 "GET", one, "getAgv", "How a vehicle is",
@@ -92,8 +103,14 @@ class AgvRoutes:
 
     async def list_vehicles(self, request: web.Request, caller: Caller) -> web.Response:  # noqa: ARG002 - a Handler
         """All of them now."""
-        found = VehicleList(vehicles=self._fleet.statuses())
-        return web.Response(body=found.model_dump_json().encode(), content_type=JSON)
+        return self._all_now()
+
+    async def stop_all(self, request: web.Request, caller: Caller) -> web.Response:
+        """Stop all of them."""
+        del caller
+        wish = await read_model(request, self._stop_all_body, AgvStopAllWish)
+        self._fleet.stop_all(wish.by, wish.reason or "", wish.request_id)
+        return self._all_now()
 
     async def get_vehicle(self, request: web.Request, caller: Caller) -> web.Response:
         """One of them now."""
@@ -123,6 +140,10 @@ class AgvRoutes:
         wish = await read_model(request, self._resolve_body, AgvResolveWish)
         vehicle.resolve(wish.action_id, done=wish.outcome == "done", by=wish.by)
         return _now(vehicle)
+
+    def _all_now(self) -> web.Response:
+        found = VehicleList(vehicles=self._fleet.statuses())
+        return web.Response(body=found.model_dump_json().encode(), content_type=JSON)
 
     def _vehicle(self, request: web.Request) -> FleetVehicle:
         return self._fleet.vehicle(request.match_info["vehicle"])

@@ -108,6 +108,7 @@ class UnservedVehicle:
             ),
             stopped=True,
             stop_cause="",
+            stop_acknowledged=False,
             driving=False,
             paused=False,
             order_id="",

@@ -156,6 +156,7 @@ class Vehicle:
             ),
             stopped=line.stopped,
             stop_cause=line.stop_cause,
+            stop_acknowledged=line.stop_acknowledged,
             driving=line.facts.driving,
             paused=state.paused,
             order_id=state.order_id,

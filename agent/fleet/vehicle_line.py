@@ -73,6 +73,11 @@ class VehicleLine:
         return str(self._cause.name).lower() if self._latch else ""
 
     @property
+    def stop_acknowledged(self) -> bool:
+        """Whether the vehicle itself says that it is latched, and has answered the latest stop."""
+        return bool(self._latch) and not self._stop_unanswered
+
+    @property
     def faults(self) -> list[str]:
         """The vehicle's own faults now."""
         return [name for fault, name in FAULTS.items() if fault in self._faults]

@@ -78,6 +78,8 @@ class VehicleStatus(_Part):
     """It stands, and stays so until a person releases it."""
     stop_cause: str
     """Why, in a word: `person`, `boot`, `lease`, `fault`; empty when it is not stopped or the cause is not known."""
+    stop_acknowledged: bool
+    """The vehicle itself has said that it stands and is latched, also for the latest stop that was asked of it."""
     driving: bool
     paused: bool
     order_id: str

@@ -113,6 +113,8 @@ class KioskApp(App):
         """A button's ground: a pressed one is darker."""
         if disabled:
             return self.colour("background")
+        if kind == "stop":
+            return self.colour("ink_soft" if state == "down" else "ink")
         ground = self.colour("brand" if kind == "primary" else "surface")
         shade = 0.8 if state == "down" else 1.0
         return ground[0] * shade, ground[1] * shade, ground[2] * shade, 1
@@ -121,7 +123,11 @@ class KioskApp(App):
         """A button's edge."""
         if disabled:
             return self.colour("line")
-        return self.colour("brand" if kind == "primary" else "control")
+        return self.colour({"primary": "brand", "stop": "ink"}.get(kind, "control"))
+
+    def press_ink(self, kind: str) -> Rgba:
+        """A button's text. To stop is white on black, as IEC 60204-1 has it; red on yellow would promise safety."""
+        return self.colour({"primary": "on_brand", "stop": "surface"}.get(kind, "brand"))
 
     def outcome_ground(self, kind: str) -> Rgba:
         """The ground under the outcome of a tap."""
@@ -130,6 +136,14 @@ class KioskApp(App):
     def outcome_ink(self, kind: str) -> Rgba:
         """The text of the outcome of a tap."""
         return self.colour(f"on_{_OUTCOMES.get(kind, 'hidden')}")
+
+    def look_ground(self, look: str) -> Rgba:
+        """The ground under a vehicle's state."""
+        return self.colour(look) if look else self.clear
+
+    def look_ink(self, look: str) -> Rgba:
+        """The text of a vehicle's state."""
+        return self.colour(f"on_{look}" if look else "ink")
 
     def status_ground(self, kind: str) -> Rgba:
         """The ground of the strip at the top."""

@@ -85,8 +85,8 @@ class Hands:
     async def _obey(self, order: Json) -> None:
         match order:
             case {"do": "tap", "what": str(what)}:
-                await self._tap(self._target(what, order.get("slot", 0)))
-                self._tell(did="tap", what=what)
+                down_s = await self._tap(self._target(what, order.get("slot", 0)), order.get("hold_s", HOLD_S))
+                self._tell(did="tap", what=what, down_s=down_s)
             case {"do": "where", "what": str(what)}:
                 widget = self._target(what, order.get("slot", 0))
                 x, y = widget.to_window(*widget.center)
@@ -108,8 +108,10 @@ class Hands:
         match what:
             case "add" | "not_now" | "bring":
                 return view.cards[slot].ids[what]
-            case "undo" | "look_up":
+            case "undo" | "look_up" | "stop":
                 return view.ids[what]
+            case "close_stop":
+                return view.stop.ids.close
             case "close":
                 return view.look.ids.close
             case "found":
@@ -117,13 +119,20 @@ class Hands:
             case _:
                 return view
 
-    async def _tap(self, widget: Kivy) -> None:
+    async def _tap(self, widget: Kivy, hold_s: float) -> float:
+        """When the finger came down; what is measured begins when it leaves, or at once for what acts at once."""
         self._touches += 1
         finger = Finger(self._touches, *widget.to_window(*widget.center))
+        down_s = self._clock.monotonic_s()
+        at_once = getattr(widget, "at_once", False)
+        if at_once:
+            self._tapped_s = down_s
         finger.down()
-        await asyncio.sleep(HOLD_S)
-        self._tapped_s = self._last_tap_s = self._clock.monotonic_s()
+        await asyncio.sleep(hold_s)
+        if not at_once:
+            self._tapped_s = self._last_tap_s = self._clock.monotonic_s()
         finger.up()
+        return down_s
 
     def _painted(self, state: State, picture: Picture, now_s: float) -> None:
         told: dict[str, Json] = {"painted": _shown(state, picture), "at_s": now_s}
@@ -175,6 +184,10 @@ def _shown(state: State, picture: Picture) -> dict[str, Json]:
         "notice": picture.notice,
         "cards_hint": picture.cards_hint,
         "can_undo": picture.can_undo,
+        "can_stop": picture.can_stop,
+        "stop": picture.stop.state if picture.stop else None,
+        "headline": picture.stop.headline if picture.stop else "",
+        "vehicles": {vehicle.name: vehicle.kind for vehicle in picture.stop.vehicles} if picture.stop else {},
         "found": [found.sku for found in picture.look.found] if picture.look else None,
         "cards": [
             {

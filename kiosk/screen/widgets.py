@@ -3,21 +3,18 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from kivy.clock import Clock as Frames
-from kivy.core.text import Label as CoreLabel
-from kivy.properties import BooleanProperty, ListProperty, NumericProperty, ObjectProperty, StringProperty
-from kivy.uix.behaviors import ButtonBehavior
+from kivy.properties import BooleanProperty, NumericProperty, StringProperty
 from kivy.uix.boxlayout import BoxLayout
 from kivy.uix.floatlayout import FloatLayout
-from kivy.uix.label import Label
+from kivy.uix.widget import Widget
 
 from kiosk import inputs
 from kiosk.arrangement import Arrangement
-from kiosk.fitting import fit, tied
-from kiosk.fonts import font_for, plain_markup
 from kiosk.picture import BringKind, CardKind, CardPicture, FoundPicture, LinePicture, LookPicture, Picture, StatusKind
+from kiosk.screen.stop_view import StopView
+from kiosk.screen.text import Press
 
-__all__ = ["CardView", "FoundView", "LineView", "LookView", "Press", "Root", "Text"]
+__all__ = ["CardView", "FoundView", "LineView", "LookView", "Root"]
 
 Take = Callable[[inputs.Input], None]
 Kivy = Any  # Any: Kivy's classes carry no types
@@ -40,66 +37,7 @@ STATUS_SIGNS: Final = {
     StatusKind.OFFLINE: "⚠",
     StatusKind.DOWN: "✕",
 }
-WIDTH_SURE: Final = 0.97
-"""Of a box's width, so much is sure to be enough: letters are placed on whole pixels, at each size others."""
 KEY_ROWS: Final = ("1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm")
-
-
-class Text(Label):
-    """A text that shows exactly `raw`, in fonts that have its characters, small enough for its box.
-
-    `wanted` is the letters' size where there is room and `smallest` the least part of it; it takes `lines` at most,
-    and keeps `inset` from the left and right edge.
-    """
-
-    raw = StringProperty("")
-    wanted = NumericProperty(16)
-    lines = NumericProperty(1)
-    smallest = NumericProperty(0.7)
-    inset = NumericProperty(0)
-
-    def __init__(self, **kwargs: Kivy) -> None:
-        super().__init__(**kwargs)
-        self._fit_soon = Frames.create_trigger(self._fit, -1)
-        self.fbind("raw", self._fit_soon)
-        self.fbind("size", self._fit_soon)
-        self.fbind("wanted", self._fit_soon)
-        self.fbind("lines", self._fit_soon)
-        self._fit_soon()
-
-    def _fit(self, *_: Kivy) -> None:
-        words = tied(self.raw).split(" ")
-        font = CoreLabel(font_name=font_for(self.raw), font_size=self.wanted, bold=self.bold)
-        widths = [font.get_extents(word)[0] for word in words]
-        blank, line = font.get_extents(" ")
-        box = ((self.width - 2 * self.inset) * WIDTH_SURE, self.height)
-        factor, kept = fit(widths, blank, line, box, self.lines, smallest=self.smallest)
-        self.font_size = self.wanted * factor
-        shown = " ".join(words) if kept == len(words) or self.lines == 1 else " ".join(words[:kept]) + "…"
-        self.text = plain_markup(shown)
-
-
-class Panel(BoxLayout):
-    """A box with a ground of one colour, maybe with an edge."""
-
-    ground = ListProperty([1, 1, 1, 1])
-    edge = ListProperty([0, 0, 0, 0])
-
-
-class Press(ButtonBehavior, Text):
-    """A button; `kind` is primary, plain or key."""
-
-    kind = StringProperty("plain")
-    on_tap = ObjectProperty(None, allownone=True)
-    aim = ObjectProperty(None, allownone=True)
-    """Called when the finger comes down: what it was aimed at then is what `on_tap` gets."""
-
-    def on_press(self) -> None:
-        self._aimed = self.aim() if self.aim is not None else None
-
-    def on_release(self) -> None:
-        if self.on_tap is not None:
-            self.on_tap(self._aimed)
 
 
 class LineView(BoxLayout):
@@ -251,6 +189,7 @@ class Root(FloatLayout):
     notice = StringProperty("")
     notice_bad = BooleanProperty(False)
     can_undo = BooleanProperty(False)
+    can_stop = BooleanProperty(False)
 
     def __init__(self, arrangement: Arrangement, take: Take, *, left_hand: bool, **kwargs: Kivy) -> None:
         super().__init__(**kwargs)
@@ -265,12 +204,15 @@ class Root(FloatLayout):
         if not arrangement.titled:
             self.ids.advice.remove_widget(self.ids.cards_title)
         self.look = LookView(arrangement, take)
+        self.stop = StopView(arrangement, take)
         self._attract = self.ids.attract.__self__
         self._body = self.ids.body.__self__
+        self._advice = self.ids.advice.__self__
         self.ids.layers.remove_widget(self._attract)
         self._arrange(arrangement, left_hand=left_hand)
         self.ids.look_up.on_tap = lambda _: take(inputs.LookOpened())
         self.ids.undo.on_tap = lambda _: take(inputs.UndoTapped())
+        self.ids.stop.on_tap = lambda _: take(inputs.StopTapped())
 
     def on_touch_down(self, touch: Kivy) -> bool:
         if self._attract.parent is not None:
@@ -286,14 +228,19 @@ class Root(FloatLayout):
         self.total, self.paid = picture.total, picture.paid
         self.cards_title, self.cards_hint = picture.cards_title, picture.cards_hint
         self.notice, self.notice_bad = picture.notice, picture.notice_bad
-        self.can_undo = picture.can_undo
+        self.can_undo, self.can_stop = picture.can_undo, picture.can_stop
         self._show_lines(picture.lines)
         for view, card in zip(self.cards, picture.cards, strict=True):
             view.show(card)
         if picture.look is not None:
             self.look.show(picture.look)
-        _put(self.ids.middle, self._body, picture.look is None)  # no touch gets through the panel to a card
-        _put(self.ids.middle, self.look, picture.look is not None)
+        if picture.stop is not None:
+            self.stop.show(picture.stop)
+        looking = picture.look is not None and picture.stop is None
+        _put(self.ids.middle, self._body, not looking)  # no touch gets through the panel to a card
+        _put(self.ids.middle, self.look, looking)
+        _put(self.ids.side, self._advice, picture.stop is None)  # the basket stays beside it
+        _put(self.ids.side, self.stop, picture.stop is not None)
         _put(self.ids.layers, self._attract, picture.attract)
 
     def _show_lines(self, lines: tuple[LinePicture, ...]) -> None:
@@ -303,14 +250,15 @@ class Root(FloatLayout):
             view.show(shown[number] if number < len(shown) else None)
 
     def _arrange(self, arrangement: Arrangement, *, left_hand: bool) -> None:
-        body, basket, advice = self.ids.body, self.ids.basket, self.ids.advice
+        body, basket, side = self.ids.body, self.ids.basket, self.ids.side
         self.ids.cards.cols = arrangement.columns
         share = arrangement.basket_share
         if arrangement.portrait:
             body.orientation = "vertical"
-            basket.size_hint, advice.size_hint = (1, share), (1, 1 - share)
+            basket.size_hint, side.size_hint = (1, share), (1, 1 - share)
+            self._put_notice_above_bar()
         else:
-            basket.size_hint, advice.size_hint = (share, 1), (1 - share, 1)
+            basket.size_hint, side.size_hint = (share, 1), (1 - share, 1)
         if left_hand:
             bar = self.ids.bar
             for box in (body, bar) if not arrangement.portrait else (bar,):
@@ -318,6 +266,15 @@ class Root(FloatLayout):
                 box.clear_widgets()
                 for child in children:
                     box.add_widget(child)
+
+    def _put_notice_above_bar(self) -> None:
+        """In portrait there is no room for it between the buttons."""
+        bar, notice = self.ids.bar, self.ids.notice.__self__
+        notice.size_hint_y = None
+        bar.parent.bind(width=notice.setter("width"))
+        bar.remove_widget(notice)
+        bar.add_widget(Widget(), index=1)
+        bar.parent.add_widget(notice, index=1)
 
 
 def _put(parent: Kivy, child: Kivy, wanted: bool) -> None:  # noqa: FBT001 - a state, not a switch

@@ -11,7 +11,8 @@ __all__ = ["PICTURES", "Album"]
 SUGGESTIONS: Final = "kiosk-suggestions.png"
 OFFLINE: Final = "kiosk-offline.png"
 ACCEPTED: Final = "kiosk-accepted.png"
-PICTURES: Final = (SUGGESTIONS, OFFLINE, ACCEPTED)
+STOPPED: Final = "kiosk-stopped.png"
+PICTURES: Final = (SUGGESTIONS, OFFLINE, ACCEPTED, STOPPED)
 
 LINES_MIN: Final = 4  # a basket that looks like one
 REASONS_MIN: Final = 2  # kinds of reasons side by side
@@ -30,13 +31,15 @@ class Album:
         name = _moment(painted) if painted is not None else None
         if painted is None or name is None or (name, True) in self._taken:
             return
-        picture = (name, name == ACCEPTED or _is_varied(painted))
+        picture = (name, name in (ACCEPTED, STOPPED) or _is_varied(painted))
         if picture not in self._taken:
             self._taken.add(picture)
             await kiosk.screenshot(self._folder / name)
 
 
 def _moment(painted: Painted) -> str | None:
+    if painted.stop == "stopped":
+        return STOPPED
     if painted.lines < LINES_MIN:
         return None
     if any(card.kind == "done" for card in painted.cards):

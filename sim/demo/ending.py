@@ -148,7 +148,9 @@ def _vehicle_rows(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "vehicles", f"{missions.vehicles}; {missions.agv_orders_done} errands done, {brought}; {loads}"
     if missions.agv_orders_not_done:
         yield "not done", "; ".join(missions.agv_orders_not_done)
-    yield "stop", f"standstill after {_ms(missions.stop_ms_max)} (the command: {_ms(missions.agv_stop_command_ms)})"
+    at_kiosk = " from a touch at a kiosk" if missions.agv_kiosk_stops else ""
+    command = f"the command: {_ms(missions.agv_stop_command_ms)}"
+    yield "stop", f"standstill after {_ms(missions.stop_ms_max)}{at_kiosk} ({command})"
     held_up = f"{missions.agv_lease_stops} leases ended, {missions.agv_stalls} signs of life came late"
     late = f" (at most {missions.agv_stall_ms_max} ms)" if missions.agv_stalls else ""
     yield "releases", f"{missions.agv_releases} by a person; {held_up}{late}"

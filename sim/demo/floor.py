@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from agent.clock import IdFactory, SystemClock
+from sim.demo.album import Album
 from sim.demo.dispatcher import Dispatcher
 from sim.demo.floor_person import FloorPerson
+from sim.demo.kiosk_stop import KioskStop
 from sim.demo.shop_floor import ShopFloor
 from sim.demo.summary import VehicleView
 from sim.demo.vehicles import DemoVehicle
@@ -22,12 +24,15 @@ __all__ = ["Floor", "open_floor"]
 class Floor:
     """Errands and stops of one day; without vehicles there are none."""
 
-    def __init__(self, vehicles: Sequence[DemoVehicle], dispatcher: Dispatcher, person: FloorPerson) -> None:
+    def __init__(
+        self, vehicles: Sequence[DemoVehicle], dispatcher: Dispatcher, person: FloorPerson, button: KioskStop
+    ) -> None:
         self.dispatcher: Final = dispatcher
         self.person: Final = person
         self.closed_s = float("inf")
         """When everything was over, by the machine's monotonic clock."""
         self._vehicles = vehicles
+        self._button = button
         self._stops: asyncio.Task[None] | None = None
 
     @property
@@ -53,7 +58,7 @@ class Floor:
     async def _stop_both(self) -> None:
         first, second = (one.vehicle_id for one in self._vehicles)
         await self.person.stop_with_command(first)
-        await self.person.stop_with_button(second)
+        await self.person.stop_at_kiosk(second, self._button)
 
 
 @asynccontextmanager
@@ -72,7 +77,7 @@ async def open_floor(world: World, floor: ShopFloor, *, seed: int) -> AsyncItera
                 tasks.create_task(dispatcher.hear(client, DEVICE), name="dispatcher"),
                 tasks.create_task(person.watch(), name="person on the floor"),
             ]
-        yield Floor(vehicles, dispatcher, person)
+        yield Floor(vehicles, dispatcher, person, KioskStop(world.kiosks.running, Album(world.out)))
         for task in running:
             task.cancel()
 

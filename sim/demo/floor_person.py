@@ -1,6 +1,7 @@
 """The person on the floor: releases vehicles once it has looked, and stops one when there is reason to.
 
-One stop is made with `storeforward agv stop` in a process of its own, another one through the API, as a kiosk does.
+One stop is made with `storeforward agv stop` in a process of its own, another one with a finger at a kiosk; where there
+is no kiosk, through the API.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from agent.clock import Clock
 from agent.errors import EnvironmentFault
+from sim.demo.kiosk_stop import KioskStop
 from sim.demo.stops import PERSON, Stalls, StopAsked
 from sim.demo.world import World
 
@@ -71,12 +73,11 @@ class FloorPerson:
         Raises:
             StopCommandFailed
         """
-        await self._stop(vehicle_id, partial(self._stop_command, vehicle_id), by_command=True)
+        await self._stop(vehicle_id, partial(self._stop_command, vehicle_id))
 
-    async def stop_with_button(self, vehicle_id: str) -> None:
-        """The same through the API."""
-        wish = partial(self._world.ask_of_vehicle, vehicle_id, "stop", by=PERSON, reason=REASON)
-        await self._stop(vehicle_id, wish, by_command=False)
+    async def stop_at_kiosk(self, vehicle_id: str, button: KioskStop) -> None:
+        """The same with a finger at a kiosk, which stops the other vehicles as well; without kiosks through the API."""
+        await self._stop(vehicle_id, partial(self._stop_by_hand, vehicle_id, button))
 
     def doing(self, vehicle_id: str) -> str:
         """What a vehicle does, in a word or two."""
@@ -88,14 +89,14 @@ class FloorPerson:
         running = [each["action_type"] for each in vehicle["actions"] if each["status"] == "RUNNING"]
         return "driving" if vehicle["driving"] else f"at its {running[0]}" if running else "standing"
 
-    async def _stop(self, vehicle_id: str, stop: Callable[[], Awaitable[bool]], *, by_command: bool) -> None:
+    async def _stop(self, vehicle_id: str, stop: Callable[[], Awaitable[StopAsked | None]]) -> None:
         """Nothing is stopped when the vehicle does not drive in time."""
         if not await self._until(lambda: self._drives(vehicle_id), DRIVE_TIMEOUT_S):
             return
         self._in_the_way.add(vehicle_id)
-        asked_s = self._clock.monotonic_s()
-        if await stop():
-            self.stops.append(StopAsked(vehicle_id, by_command, asked_s))
+        asked = await stop()
+        if asked is not None:
+            self.stops.append(asked)
             await asyncio.sleep(STANDS_S)
         self._in_the_way.discard(vehicle_id)
 
@@ -127,8 +128,22 @@ class FloorPerson:
             await asyncio.sleep(LOOK_EVERY_S / 2)
         return True
 
-    async def _stop_command(self, vehicle_id: str) -> bool:
-        """Run the command; False when the agent went away meanwhile, as on a day that kills it."""
+    async def _stop_by_hand(self, vehicle_id: str, button: KioskStop) -> StopAsked | None:
+        if button.is_there:
+            others = set(self.seen) - {vehicle_id}
+            self._in_the_way |= others  # a kiosk stops them all
+            try:
+                down_s = await button.press()
+            finally:
+                self._in_the_way -= others
+            return None if down_s is None else StopAsked(vehicle_id, by_command=False, asked_s=down_s, at_kiosk=True)
+        asked_s = self._clock.monotonic_s()
+        done = await self._world.ask_of_vehicle(vehicle_id, "stop", by=PERSON, reason=REASON)
+        return StopAsked(vehicle_id, by_command=False, asked_s=asked_s) if done else None
+
+    async def _stop_command(self, vehicle_id: str) -> StopAsked | None:
+        """Run the command; None when the agent went away meanwhile, as on a day that kills it."""
+        asked_s = self._clock.monotonic_s()
         agent_pid = self._world.agent.pid
         bound = ("-m", "sim.demo.bound_child", str(os.getpid()))
         stop = ("agent", "agv", "stop", vehicle_id, "--by", PERSON, "--reason", REASON)
@@ -139,4 +154,4 @@ class FloorPerson:
         _, said = await process.communicate()
         if process.returncode and agent_pid is not None and self._world.agent.pid == agent_pid:
             raise StopCommandFailed(f"`storeforward agv stop {vehicle_id}`: {said.decode(errors='replace').strip()}")
-        return process.returncode == 0
+        return None if process.returncode else StopAsked(vehicle_id, by_command=True, asked_s=asked_s)

@@ -40,6 +40,7 @@ class Kiosk:
         self._reading: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._done = 0
+        self._down_s: float | None = None
         self._hand = asyncio.Lock()
 
     @property
@@ -86,9 +87,9 @@ class Kiosk:
         assert process.returncode is not None
         return process.returncode
 
-    async def tap(self, what: str, slot: int = 0) -> None:
-        """A finger on a button."""
-        await self._order(do="tap", what=what, slot=slot)
+    async def tap(self, what: str, slot: int = 0) -> float | None:
+        """A finger on a button; when it came down, None when the kiosk did not say."""
+        return await self._order(do="tap", what=what, slot=slot)
 
     async def screenshot(self, file: Path) -> None:
         """What is on the screen, as a PNG."""
@@ -109,15 +110,16 @@ class Kiosk:
                     await news.wait()
         return condition()
 
-    async def _order(self, **order: str | int) -> None:
+    async def _order(self, **order: str | int) -> float | None:
         async with self._hand:
             assert self._process is not None
             assert self._process.stdin is not None
-            before = self._done
+            before, self._down_s = self._done, None
             with suppress(ConnectionError):  # it ended: `until` says so
                 self._process.stdin.write(json.dumps(order).encode() + b"\n")
                 await self._process.stdin.drain()
             await self.until(lambda: self._done > before, ORDER_TIMEOUT_S)
+            return self._down_s
 
     async def _read(self, process: Process) -> None:
         assert process.stdout is not None
@@ -130,7 +132,9 @@ class Kiosk:
 
     def _hear(self, said: Said) -> None:
         self.watch.hear(said)
-        self._done += bool(said.did)
+        if said.did:
+            self._done += 1
+            self._down_s = said.down_s
         self._tell()
 
     def _tell(self) -> None:

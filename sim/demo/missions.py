@@ -25,9 +25,10 @@ Job = tuple[str, str]
 class MissionFigures:
     """Vehicles in figures; a time is None when it was not measured.
 
-    `stop_ms_max` is from a request to the agent to the vehicle's commanding standstill, as the vehicle saw it;
-    `agv_stop_command_ms` from the start of `storeforward agv stop`. The agent's lateness (`agv_stalls`) ends a lease
-    at 250 ms; each lease that ended (`agv_lease_stops`) stopped a vehicle, and a person released it.
+    `stop_ms_max` is from a request to the agent, or from the touch at a kiosk, to the vehicle's commanding standstill,
+    as the vehicle saw it; `agv_kiosk_stop_ms` only of those at a kiosk, `agv_stop_command_ms` from the start of
+    `storeforward agv stop`. The agent's lateness (`agv_stalls`) ends a lease at 250 ms; each lease that ended
+    (`agv_lease_stops`) stopped a vehicle, and a person released it.
     """
 
     vehicles: int
@@ -38,6 +39,8 @@ class MissionFigures:
     agv_stops: int = 0
     stop_ms_max: float | None = None
     agv_stop_command_ms: float | None = None
+    agv_kiosk_stops: int = 0
+    agv_kiosk_stop_ms: float | None = None
     physical_picks: int = 0
     physical_drops: int = 0
     physical_picks_equal_actions: bool | None = None
@@ -80,8 +83,10 @@ def missions_of(
         agv_brings_asked=len(wished),
         agv_brings_done=sum(report.errand.errand_id in wished for report in done),
         agv_stops=len(stops),
-        stop_ms_max=max(_stop_times_ms(truths, stops, by_command=False), default=None),
-        agv_stop_command_ms=max(_stop_times_ms(truths, stops, by_command=True), default=None),
+        stop_ms_max=max(_stop_times_ms(truths, (one for one in stops if not one.by_command)), default=None),
+        agv_stop_command_ms=max(_stop_times_ms(truths, (one for one in stops if one.by_command)), default=None),
+        agv_kiosk_stops=sum(one.at_kiosk for one in stops),
+        agv_kiosk_stop_ms=max(_stop_times_ms(truths, (one for one in stops if one.at_kiosk)), default=None),
         physical_picks=counted["pick"],
         physical_drops=counted["drop"],
         physical_picks_equal_actions=jobs_done(events["agv.action.v1"]) == _jobs_seen(truths),
@@ -126,14 +131,12 @@ def _is_latch(seen: Seen, cause: LatchCause) -> bool:
     return seen.what == "latched" and seen.numbers["cause"] == cause
 
 
-def _stop_times_ms(
-    truths: Mapping[str, Sequence[Seen]], stops: Iterable[StopAsked], *, by_command: bool
-) -> list[float]:
+def _stop_times_ms(truths: Mapping[str, Sequence[Seen]], stops: Iterable[StopAsked]) -> list[float]:
     """How long each stop took; none for one that found its vehicle stopped already."""
     found: list[float] = []
     for stop in stops:
         stood = _standstill(truths[stop.vehicle_id], stop)
-        if stop.by_command is by_command and stood is not None:
+        if stood is not None:
             found.append((stood.at_us / 1e6 - stop.asked_s) * 1_000)
     return found
 

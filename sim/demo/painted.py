@@ -35,6 +35,9 @@ class Painted(_Said):
     notice: str
     can_undo: bool
     cards: tuple[PaintedCard, ...]
+    can_stop: bool = False
+    stop: str | None = None
+    """Where a stop of the vehicles stands, while the panel that tells of it covers the cards."""
 
     @property
     def is_up_to_date(self) -> bool:
@@ -69,3 +72,5 @@ class Said(_Said):
     settled: bool = False
     kept_taps: int | None = None
     did: str = ""
+    down_s: float | None = None
+    """When the finger came down, of a tap."""

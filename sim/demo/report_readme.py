@@ -13,7 +13,8 @@ log-depth.png   how many events waited in the log over time, and what the cloud 
 terminal.svg    what the terminal showed while the network was cut
 samples.csv     the figures behind the pictures, four times a second
 kiosk-*.png     the kiosks during the day, where there were any: kiosk-suggestions.png shows a basket with suggestions
-                and their reasons, kiosk-offline.png the network cut, kiosk-accepted.png an item the till has taken in
+                and their reasons, kiosk-offline.png the network cut, kiosk-accepted.png an item the till has taken in,
+                kiosk-stopped.png the vehicles after Stop vehicles was touched
 kiosk.log       what the kiosks had to say besides
 agent.log       what the agent had to say; storeforward.toml is the settings file it ran with
 data/           the agent's data folder; data/log/events.sqlite is the event log

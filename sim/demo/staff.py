@@ -73,7 +73,7 @@ class Staff:
     def has_cards(self) -> bool:
         """Whether there is something to tap."""
         painted = self.kiosk.painted
-        return painted is not None and painted.is_up_to_date and bool(painted.idle_slots())
+        return painted is not None and painted.is_up_to_date and not painted.stop and bool(painted.idle_slots())
 
     async def _sees(self, basket: OpenBasket) -> bool:
         """Whether the cards for this basket stand still before anybody's patience ends."""

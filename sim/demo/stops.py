@@ -12,12 +12,13 @@ PERSON: Final = "ann"
 class StopAsked:
     """A stop that a person asked for; the time is of the machine's monotonic clock.
 
-    With a command `asked_s` is when its process was started.
+    With a command `asked_s` is when its process was started, at a kiosk when the finger came down.
     """
 
     vehicle_id: str
     by_command: bool
     asked_s: float
+    at_kiosk: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,28 @@ async def test_a_stop_does_not_wait_for_the_disk(tmp_path: Path) -> None:
         await floor.until(lambda: ("stopped", "ben") in floor.facts("agv.stop.v1", "action", "requested_by"))
 
 
+async def test_one_call_stops_all_vehicles_and_counts_once_under_its_id(tmp_path: Path) -> None:
+    async with shop(tmp_path) as (world, floor):
+        wish = {"by": "kiosk-3", "request_id": "s-1"}
+        for _ in range(3):
+            stopped = await world.local("kiosk-3").post("/v1/agvs/stop", wish)
+            assert (stopped.status, [vehicle["stopped"] for vehicle in stopped.json["vehicles"]]) == (200, [True])
+        await floor.until(lambda: floor.status.stop_acknowledged, releasing=False)
+        assert floor.stands()
+        await floor.release()
+        assert not floor.status.stop_acknowledged
+        again = await world.local("kiosk-3").post("/v1/agvs/stop", wish)
+        assert [vehicle["stop_cause"] for vehicle in again.json["vehicles"]] != ["person"]
+        told = ("stopped", "kiosk-3")
+        assert (await world.local().post("/v1/agvs/stop", {**wish, "request_id": "s-2"})).status == 200
+        await floor.until(lambda: floor.facts("agv.stop.v1", "action", "requested_by").count(told) == 2)
+
+
+async def test_without_vehicles_a_stop_of_all_stops_nothing(world: World) -> None:
+    reply = await world.local().post("/v1/agvs/stop", {"by": "kiosk-3"})
+    assert (reply.status, reply.json) == (200, {"vehicles": []})
+
+
 async def test_only_an_unknown_outcome_can_be_resolved(tmp_path: Path) -> None:
     async with shop(tmp_path) as (world, floor):
         await floor.master.order(fetch())

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from tests.kiosk.scenes import basket, decision, status
+from agent.clock import SystemClock
+from kiosk.documents import Vehicles
+from tests.kiosk.scenes import basket, decision, status, vehicle
 
 __all__ = ["BadAgent", "bad_agent"]
 
@@ -25,6 +27,9 @@ class BadAgent:
         self.stream_fault = "none"
         self.posted: list[tuple[str, Json]] = []
         self.streams = 0
+        self.stop_fault = "none"
+        self.stops: list[tuple[float, asyncio.Transport, Json]] = []
+        """When a stop came, on which connection, and what it said."""
         self._answers = 0
         self._ending = asyncio.Event()
 
@@ -46,6 +51,24 @@ class BadAgent:
                 await response.write(b"data: " + b"x" * 100_000 + b"\n")
         await self._ending.wait()
         return response
+
+    async def stop(self, request: web.Request) -> web.StreamResponse:
+        """A stop of all vehicles."""
+        body = await request.json()
+        assert request.transport is not None
+        self.stops.append((SystemClock().monotonic_s(), request.transport, body))
+        match self.stop_fault:
+            case "silence":
+                await self._ending.wait()
+            case "500":
+                return web.Response(status=500)
+            case "refusal":
+                return web.Response(status=403, body=b'{"type": "x:not_yours", "detail": "not yours"}')
+        return self._vehicles(stopped=True)
+
+    def _vehicles(self, *, stopped: bool) -> web.Response:
+        standing = vehicle(1, stopped=stopped, acknowledged=stopped)
+        return web.Response(body=Vehicles(vehicles=(standing,)).model_dump_json().encode())
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Everything else."""
@@ -69,7 +92,9 @@ class BadAgent:
                 return web.Response(body=json.dumps({"request_id": body["request_id"], "state": "pending"}).encode())
             return web.Response(status=201, body=b"{}")
         if request.path == "/v1/status":
-            return web.Response(body=status().model_dump_json().encode())
+            return web.Response(body=status(vehicles=1).model_dump_json().encode())
+        if request.path == "/v1/agvs":
+            return self._vehicles(stopped=bool(self.stops))
         return web.Response(status=404, body=b'{"type": "x:unknown", "detail": "no"}')
 
 
@@ -79,6 +104,7 @@ async def bad_agent(socket: Path) -> AsyncIterator[BadAgent]:
     agent = BadAgent()
     application = web.Application()
     application.router.add_get("/v1/baskets/{till}", agent.stream)
+    application.router.add_post("/v1/agvs/stop", agent.stop)
     application.router.add_route("*", "/{path:.*}", agent.answer)
     runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()

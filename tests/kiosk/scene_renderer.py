@@ -51,7 +51,7 @@ async def draw(options: argparse.Namespace) -> dict[str, Json]:
 
     from kiosk.screen.app import KioskApp  # noqa: PLC0415 - Kivy comes after its settings
     from kiosk.screen.hands import screenshot  # noqa: PLC0415 - Kivy comes after its settings
-    from kiosk.screen.widgets import Press, Text  # noqa: PLC0415 - Kivy comes after its settings
+    from kiosk.screen.text import Press, Text  # noqa: PLC0415 - Kivy comes after its settings
 
     told: dict[str, Json] = {}
     window = fitting(Window(options.width, options.height, text_scale=options.scale))

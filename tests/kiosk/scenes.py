@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from kiosk import inputs
-from kiosk.documents import AgentStatus, Basket, Decision, Offer, Product, RequestNow
-from kiosk.effects import Ask, Effect
+from kiosk.documents import AgentStatus, Basket, Decision, Offer, Product, RequestNow, VehiclePart
+from kiosk.effects import Ask, Effect, StopVehicles
 from kiosk.kept_screen import KeptScreen
 from kiosk.reduce import reduce
 from kiosk.state import Face, Slot, State
+from kiosk.stops import ANSWER_S
 from kiosk.taps import SETTLE_S
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "offer",
     "offered",
     "status",
+    "vehicle",
 ]
 
 MORNING: Final = datetime(2017, 3, 5, 10, 42, tzinfo=UTC)
@@ -98,6 +100,11 @@ def decision(*skus: str, decision_id: str = "d-1") -> Decision:
     return Decision.model_validate({"decision_id": decision_id, "items": items})
 
 
+def vehicle(number: int, *, stopped: bool = False, acknowledged: bool = False) -> VehiclePart:
+    """One vehicle of the shop."""
+    return VehiclePart(id=f"agv-{number}", stopped=stopped, stop_acknowledged=acknowledged)
+
+
 def status(link: str = "online", waiting: int = 0, products: int = 90_000, vehicles: int = 0) -> AgentStatus:
     """The agent's status."""
     return AgentStatus.model_validate(
@@ -154,9 +161,16 @@ class Kiosk:
         assert card is not None
         self.take(inputs.NotNowTapped(slot, card.sku))
 
-    def with_vehicle(self) -> "Kiosk":
-        """The agent says that a vehicle is there."""
-        return self.take(inputs.StatusSeen(status(vehicles=1)))
+    def with_vehicle(self, vehicles: int = 1) -> "Kiosk":
+        """The agent says that a vehicle is there, or some."""
+        return self.take(inputs.StatusSeen(status(vehicles=vehicles)))
+
+    def tap_stop(self) -> StopVehicles:
+        """Taps Stop vehicles; what is to be told the agent."""
+        self.take(inputs.StopTapped())
+        asked = self.effects[-1]
+        assert isinstance(asked, StopVehicles)
+        return asked
 
     def tap_bring(self, slot: int) -> str:
         """Adds, waits for the till and taps Have it brought; the id of that."""
@@ -275,6 +289,57 @@ def _restarted_alone(slots: int) -> Kiosk:
     return kiosk
 
 
+def _stopped(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised().with_vehicle(2)
+    stop = kiosk.tap_stop()
+    standing = tuple(vehicle(number, stopped=True, acknowledged=True) for number in (1, 2))
+    return kiosk.take(inputs.StopTold(stop.request_id, standing))
+
+
+def _stopping(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised().with_vehicle(2)
+    stop = kiosk.tap_stop()
+    on_the_way = (vehicle(1, stopped=True, acknowledged=True), vehicle(2, stopped=True))
+    return kiosk.take(inputs.StopTold(stop.request_id, on_the_way))
+
+
+def _stop_unanswered(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised().with_vehicle(12)
+    stop = kiosk.tap_stop()
+    vehicles = tuple(vehicle(number, stopped=True, acknowledged=number < 9) for number in range(1, 13))
+    kiosk.take(inputs.StopTold(stop.request_id, vehicles))
+    return kiosk.take(inputs.Ticked(MORNING), after_s=ANSWER_S)
+
+
+def _telling_stop(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised().with_vehicle(2)
+    kiosk.tap_stop()
+    return kiosk
+
+
+def _stop_untold(slots: int) -> Kiosk:
+    kiosk = _telling_stop(slots).take(inputs.AgentWentDown(MORNING))
+    assert kiosk.state.stop is not None
+    return kiosk.take(inputs.StopUntold(kiosk.state.stop.request_id))
+
+
+def _stop_refused(slots: int) -> Kiosk:
+    kiosk = _telling_stop(slots)
+    assert kiosk.state.stop is not None
+    return kiosk.take(inputs.StopUntold(kiosk.state.stop.request_id, "no such route"))
+
+
+def _after_a_stop(slots: int) -> Kiosk:
+    kiosk = Kiosk.new(slots).advised().take(inputs.StatusSeen(status("offline", 37, vehicles=2)))
+    standing = tuple(vehicle(number, stopped=True, acknowledged=True) for number in (1, 2))
+    kiosk.take(inputs.VehiclesSeen(standing))
+    return kiosk.answered(kiosk.tap_add(1), "refused", "weigh it first")
+
+
+def _look_up_beside_vehicles(slots: int) -> Kiosk:
+    return _looked_up(slots).with_vehicle(2)
+
+
 def _long_basket(slots: int) -> Kiosk:
     return Kiosk.new(slots).advised(lines=43)
 
@@ -293,6 +358,14 @@ SCENES: Final[Mapping[str, Callable[[int], Kiosk]]] = {
     "hostile-names": _hostile_names,
     "offers": _offers,
     "restarted-alone": _restarted_alone,
+    "stopped": _stopped,
+    "stopping": _stopping,
+    "stop-unanswered": _stop_unanswered,
+    "telling-stop": _telling_stop,
+    "stop-untold": _stop_untold,
+    "stop-refused": _stop_refused,
+    "after-a-stop": _after_a_stop,
+    "look-up-beside-vehicles": _look_up_beside_vehicles,
     "empty-catalogue": _empty_catalogue,
     "long-basket": _long_basket,
     "paid": _paid,

@@ -1,68 +1,31 @@
 """Whatever the agent answers, the kiosk goes on, says how it stands, and sends every tap once the agent is well."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from agent.clock import SystemClock
-from kiosk import inputs
-from kiosk.client import AgentApi
-from kiosk.session import Session
 from kiosk.state import AddState, Agent, State
 from tests.kiosk.bad_agent import BadAgent, bad_agent
-from tests.kiosk.scenes import Kiosk
-
-DEADLINE_S = 30.0
+from tests.kiosk.running_session import RunningSession, running_session
 
 
 @dataclass
-class Running:
-    session: Session
+class Running(RunningSession):
     agent: BadAgent
-    changed: asyncio.Event
-
-    async def until(self, condition: Callable[[State], bool]) -> State:
-        """The first state from now on of which this is true."""
-        async with asyncio.timeout(DEADLINE_S):
-            while not condition(self.session.state):
-                self.changed.clear()
-                await self.changed.wait()
-        return self.session.state
 
     async def with_cards(self) -> State:
         state = await self.until(lambda state: state.slots[0].card is not None)
         await self.until(lambda state: state.posts == ())
         return state
 
-    def tap(self, slot: int) -> str:
-        card = self.session.state.slots[slot].card
-        assert card is not None
-        settled = Kiosk(self.session.state, SystemClock().monotonic_s() + 1, [])
-        settled.take(inputs.AddTapped(slot, card.sku))
-        self.session.state = settled.state
-        self.session.take(inputs.Touched())
-        return settled.state.slots[slot].request_id
-
 
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[Running]:
-    clock, changed = SystemClock(), asyncio.Event()
-    async with bad_agent(folder / "s") as agent, AgentApi(folder / "s", "kiosk-3") as api:
-        session = Session(Kiosk.new().state, api, folder / "taps.json", clock)
-        session.on_change = lambda _: changed.set()
-        serving = asyncio.create_task(session.run())
-        serving.add_done_callback(lambda _: changed.set())
-        try:
-            yield Running(session, agent, changed)
-            assert not serving.done(), serving
-        finally:
-            serving.cancel()
-            with suppress(asyncio.CancelledError):
-                await serving
+    async with bad_agent(folder / "s") as agent, running_session(folder / "s", folder) as one:
+        yield Running(one.session, one.changed, agent)
 
 
 @pytest.mark.parametrize("fault", ["garbage", "500", "silence"])

@@ -83,9 +83,19 @@ def drawn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_every_target_is_large_enough_for_a_finger(drawn: Drawn) -> None:
     for scene in SCENES:
         for press in drawn.presses(scene):
-            minimum = PRIMARY if press["kind"] == "primary" else TARGET
+            minimum = PRIMARY if press["kind"] in ("primary", "stop") else TARGET
             assert min(press["box"][2:]) >= TARGET, (scene, press)
             assert press["box"][3] >= minimum, (scene, press)
+
+
+def test_stop_vehicles_stands_in_the_same_place_on_every_staff_screen_of_a_shop_that_has_them(drawn: Drawn) -> None:
+    places = []
+    for scene, make in SCENES.items():
+        stops = [press["box"] for press in drawn.presses(scene) if press["kind"] == "stop"]
+        assert len(stops) == make(4).state.has_vehicles, scene
+        places += stops
+    assert places.count(places[0]) == len(places)
+    assert min(places[0][2:]) >= PRIMARY
 
 
 def test_targets_keep_their_distance(drawn: Drawn) -> None:

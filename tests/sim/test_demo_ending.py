@@ -101,7 +101,7 @@ def test_the_vehicles_errands_stops_and_ended_leases_are_told() -> None:
     text = page(SUMMARY, 120)
     assert "2; 7 errands done, 3 of 3 that kiosks asked for; 7 picks and 7 drops" in text
     assert "restock-8: the shop closed before it was done" in text
-    assert "standstill after 5.2 ms (the command: 523.7 ms)" in text
+    assert "standstill after 5.2 ms from a touch at a kiosk (the command: 523.7 ms)" in text
     assert "5 by a person; 1 leases ended, 4 signs of life came late (at most 261 ms)" in text
 
 

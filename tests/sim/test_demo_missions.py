@@ -92,6 +92,13 @@ def test_the_command_is_measured_from_its_processes_start_and_by_itself() -> Non
     assert figures.stop_ms_max is None
 
 
+def test_a_stop_at_a_kiosk_is_measured_from_the_touch_and_counted_among_the_others() -> None:
+    figures = missions(stops=(replace(STOP, at_kiosk=True, asked_s=4.9),)).figures
+    assert (figures.agv_stops, figures.agv_kiosk_stops) == (1, 1)
+    assert figures.agv_kiosk_stop_ms == figures.stop_ms_max == pytest.approx(104.0)
+    assert missions().figures.agv_kiosk_stop_ms is None
+
+
 @pytest.mark.parametrize(
     "actions",
     [
