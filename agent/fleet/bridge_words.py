@@ -9,7 +9,7 @@ from agent.fleet.commands import Command, Control, ControlMotion, Drive, Outcome
 from agent.fleet.model import ActionParameter
 from agent.fleet.vehicle_state import Battery, Facts, Load, Pose, Velocity
 
-__all__ = ["bridge_command", "facts_of", "is_motion", "outcome_of", "was_not_moved"]
+__all__ = ["boot_of", "bridge_command", "facts_of", "is_motion", "outcome_of", "was_not_moved"]
 
 UINT16_MAX: Final = 65_535
 _CONTROLS: Final = {Control.PAUSE: bridge.Pause, Control.RESUME: bridge.Resume, Control.CANCEL: bridge.Cancel}
@@ -22,6 +22,11 @@ _OUTCOMES: Final = {
     bridge.Outcome.EXPIRED: Outcome.EXPIRED,
 }
 _NOT_BEGUN: Final = frozenset({bridge.Reason.LATCHED, bridge.Reason.STALE, bridge.Reason.STOPPED})
+
+
+def boot_of(identity: bridge.Identity) -> int:
+    """Which start of which controller it is: another one may have counted as many boots."""
+    return crc32(identity.vehicle.encode()) << 32 | identity.boot_count
 
 
 def is_motion(command: Command) -> bool:

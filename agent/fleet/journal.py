@@ -29,17 +29,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a journal holds. `boot_count` is the vehicle's when the last entry was written; 0 before the first link."""
+    """What a journal holds. `boot` is the vehicle's when the last entry was written; 0 before the first link."""
 
     entries: list[Entry]
-    boot_count: int
+    boot: int
 
 
 class MissionJournal:
     """The journal `mission/{vehicle_id}`; `stored` is called in the event loop after each commit."""
 
     def __init__(self, log: EventLog, vehicle_id: str, stored: Callable[[], None]) -> None:
-        self.boot_count = 0
+        self.boot = 0
         """The vehicle's, written beside each entry: a command's fate is known only to the boot it was sent in."""
         self.durable = 0
         """The number of the last entry that is stored."""
@@ -57,20 +57,25 @@ class MissionJournal:
         """What was written before; call it once, first.
 
         Raises:
-            LogUnreadable: a row is damaged or of a newer version, so the others mean nothing.
+            LogUnreadable: a row is damaged, missing or of a newer version, so the others mean nothing.
         """
         entries: list[Entry] = []
         for row in self._log.journal(self._name):
             head, _, body = row.partition(b"\n")
+            place = f"{self._log.file}: the journal {self._name} after entry {self._number}"
             try:
-                self._number, self.boot_count = map(int, head.split())
-                entries.append(entry_from_json(body))
+                number, self.boot = map(int, head.split())
+                entry = entry_from_json(body)
             except ValueError as error:
-                place = f"{self._log.file}: the journal {self._name} after entry {self._number}"
                 raise LogUnreadable(f"{place} was written by another version of this program: {error}") from error
+            follows = number == self._number + 1 if entries else isinstance(entry, Snapshot)
+            if not follows:
+                raise LogUnreadable(f"{place} goes on with entry {number}: what stood between is lost")
+            entries.append(entry)
+            self._number = number
         self.durable = self._number
         self._since_snapshot = len(entries)
-        return Restored(entries, self.boot_count)
+        return Restored(entries, self.boot)
 
     @property
     def wants_snapshot(self) -> bool:
@@ -83,7 +88,7 @@ class MissionJournal:
         for entry in entries:
             self._number += 1
             self._since_snapshot += 1
-            head = b"%d %d\n" % (self._number, self.boot_count)
+            head = b"%d %d\n" % (self._number, self.boot)
             also.append(JournalEntry(self._name, self._number, head + entry_to_json(entry)))
             if isinstance(entry, Snapshot):
                 also.append(JournalTrim(self._name, self._number))
