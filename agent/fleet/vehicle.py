@@ -194,7 +194,6 @@ class Vehicle:
                 yield f"nobody knows what became of {action_id}: storeforward agv resolve {self.id} {action_id} done"
         if self._desk.state.held:
             yield f"a drive failed: clear the way, then storeforward agv release {self.id}"
-        yield from (f"fault: {name}" for name in self._line.faults)
         yield from (error.description for error in told.errors if error.level is ErrorLevel.FATAL)
         if self._journal.problem:
             yield f"nothing is commanded, as the log takes nothing: {self._journal.problem}"

@@ -72,11 +72,6 @@ class VehicleLine:
             return "person"
         return str(self._cause.name).lower() if self._latch else ""
 
-    @property
-    def faults(self) -> list[str]:
-        """The vehicle's own faults now."""
-        return [name for fault, name in FAULTS.items() if fault in self._faults]
-
     def line_status(self) -> LineStatus:
         """How the line stands."""
         identity = self._identity

@@ -10,7 +10,7 @@ from agent.events import EventDecoder, Origin
 from agent.fleet.journal import MissionJournal
 from agent.fleet.mission_desk import MissionDesk
 from agent.fleet.vehicle_line import VehicleLine
-from agent.fleet.vehicle_state import ActionStatus
+from agent.fleet.vehicle_state import ActionStatus, changed_fields
 from agent.settings import VehicleSettings
 from agent.topics import DeviceName
 from tests.fleet.orders import TYPE, act, order
@@ -131,6 +131,23 @@ def test_what_the_same_controller_never_received_is_commanded_anew(tmp_path: Pat
         line.tell(bridge.LinkDown(2, 1, "gone"), bridge.LinkUp(3, 2, FIRST))
         (anew,) = line.desk.state.open_command_ids
         assert anew > first
+
+
+def test_a_fault_is_an_error_of_the_state_until_it_ends_and_tells_fleet_control_each_time(tmp_path: Path) -> None:
+    with opened_line(tmp_path) as line:
+
+        def told(faults: bridge.Faults) -> tuple[list[tuple[str, str]], bool]:
+            before = line.desk.mission.vehicle_state()
+            line.tell(replace(STATUS, faults=faults))
+            after = line.desk.mission.vehicle_state()
+            errors = [(error.error_type.value, error.level.value) for error in after.errors]
+            return errors, "errors" in changed_fields(before, after)
+
+        assert told(bridge.Faults.LIFT) == ([("liftFault", "FATAL")], True)
+        assert told(bridge.Faults.LIFT) == ([("liftFault", "FATAL")], False)
+        line.order_a_pick()  # an accepted order ends the errors of messages, not those of the vehicle
+        assert told(bridge.Faults.LIFT) == ([("liftFault", "FATAL")], False)
+        assert told(bridge.Faults(0)) == ([], True)
 
 
 def test_inputs_that_bring_about_nothing_do_not_pile_up_while_the_disk_takes_nothing(tmp_path: Path) -> None:
