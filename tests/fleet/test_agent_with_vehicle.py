@@ -15,8 +15,9 @@ import pytest
 from sim.broker import running_broker
 from sim.vehicle import Vehicle as Firmware
 from tests.agent_process import AgentProcess, running_agent
-from tests.fleet.floor import IDENTITY, OPTIONS, fetch, settings_of
+from tests.fleet.floor import IDENTITY, OPTIONS, fetch
 from tests.fleet.master import Master
+from tests.fleet.whole_vehicle import settings_of
 from tests.test_app import MODULES_OF_A_RUNNING_AGENT
 from tests.waiting import until
 
@@ -80,7 +81,8 @@ async def said(master: Master, word: str) -> bool:
 
 
 def toml(firmware: Firmware, port: int) -> str:
-    settings = settings_of(firmware).model_dump(include={"id", "manufacturer", "serial_number", "vda5050", "port"})
+    kept = {"id", "manufacturer", "serial_number", "vda5050", "port"}
+    settings = settings_of(firmware, IDENTITY, OPTIONS).model_dump(include=kept)
     lines = [f'{key} = "{value}"' for key, value in settings.items()]
     return "\n".join([f"[link]\nport = {port}", "[[vehicles]]", *lines])
 
