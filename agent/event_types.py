@@ -425,6 +425,17 @@ class AgvLoad(EventData):
     position: Key | None = None
 
 
+@event_type("audit.mission_forgotten.v1", Stream.AUDIT)
+class MissionForgotten(EventData):
+    """A person had a vehicle begin anew whose mission could not be read; its entries are kept in a file."""
+
+    vehicle_id: Key
+    requested_by: Key
+    reason: Text
+    entries: Count
+    kept_in: Text
+
+
 # --- the device itself ------------------------------------------------------------------------------------
 
 

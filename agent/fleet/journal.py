@@ -17,7 +17,7 @@ from agent.log import EventLog
 from agent.log.jobs import Also, JournalEntry, JournalTrim
 from agent.log_lines import log_event
 
-__all__ = ["MissionJournal", "Restored"]
+__all__ = ["MissionJournal", "Restored", "journal_entry", "journal_name"]
 
 RETRY_S: Final = 1.0
 BATCH_ITEMS_MAX: Final = 200
@@ -35,6 +35,16 @@ class Restored:
     boot: int
 
 
+def journal_name(vehicle_id: str) -> str:
+    """A vehicle's journal in the event log."""
+    return f"mission/{vehicle_id}"
+
+
+def journal_entry(name: str, number: int, boot: int, entry: Entry) -> JournalEntry:
+    """A mission's entry as a row."""
+    return JournalEntry(name, number, b"%d %d\n" % (number, boot) + entry_to_json(entry))
+
+
 class MissionJournal:
     """The journal `mission/{vehicle_id}`; `stored` is called in the event loop after each commit."""
 
@@ -46,7 +56,7 @@ class MissionJournal:
         self.problem = ""
         """Why the log does not take entries now."""
         self._log = log
-        self._name = f"mission/{vehicle_id}"
+        self._name = journal_name(vehicle_id)
         self._stored = stored
         self._number = 0
         self._since_snapshot = 0
@@ -88,8 +98,7 @@ class MissionJournal:
         for entry in entries:
             self._number += 1
             self._since_snapshot += 1
-            head = b"%d %d\n" % (self._number, self.boot)
-            also.append(JournalEntry(self._name, self._number, head + entry_to_json(entry)))
+            also.append(journal_entry(self._name, self._number, self.boot, entry))
             if isinstance(entry, Snapshot):
                 also.append(JournalTrim(self._name, self._number))
                 self._since_snapshot = 0

@@ -19,7 +19,7 @@ from agent.fleet.header import HeaderCounters
 from agent.fleet.journal import MissionJournal
 from agent.fleet.mission_desk import MissionDesk
 from agent.fleet.mission_loop import MissionLoop
-from agent.fleet.refusals import NothingToResolve
+from agent.fleet.refusals import NothingToForget, NothingToResolve
 from agent.fleet.topics import FleetTopic
 from agent.fleet.vehicle_connection import VehicleConnection
 from agent.fleet.vehicle_events import order_rejected
@@ -136,6 +136,15 @@ class Vehicle:
         log_event(_log, logging.WARNING, "fleet.resolved", f"{self.id}: {by} says of {action_id}: done={done}", by=by)
         self._desk.take(lambda mission: mission.resolve(action_id, done=done, by=by))
         self._wake.set()
+
+    async def forget(self, by: str) -> Path:
+        """Its mission can be read.
+
+        Raises:
+            NothingToForget: always.
+        """
+        del by
+        raise NothingToForget(self.id)
 
     def status(self) -> VehicleStatus:
         """How it is now."""
