@@ -22,7 +22,7 @@ REASON: Final = "somebody in the way"
 LOOK_EVERY_S: Final = 0.3
 LOOKS_FIRST_S: Final = 0.5  # before a release
 STANDS_S: Final = 2.0  # after a stop, with somebody in the way
-DRIVE_TIMEOUT_S: Final = 20.0
+PATIENCE_S: Final = 20.0  # then it is a vehicle that was stopped before
 NODES_AHEAD_MIN: Final = 2  # a drive that is far from its end
 
 Json = dict[str, Any]  # Any: JSON
@@ -65,18 +65,18 @@ class FloorPerson:
                     await self._world.ask_of_vehicle(vehicle["id"], "release", by=PERSON)
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def stop_with_command(self, vehicle_id: str) -> None:
-        """Stop a vehicle in mid-drive with the command line; later it is released.
+    async def stop_with_button(self) -> None:
+        """Stop a vehicle in mid-drive, as a kiosk does; later it is released."""
+        wish = partial(self._world.ask_of_vehicle, what="stop", by=PERSON, reason=REASON)
+        await self._stop(wish, by_command=False)
+
+    async def stop_with_command(self) -> None:
+        """The same with the command line; if possible, another vehicle than before.
 
         Raises:
             StopCommandFailed
         """
-        await self._stop(vehicle_id, partial(self._stop_command, vehicle_id), by_command=True)
-
-    async def stop_with_button(self, vehicle_id: str) -> None:
-        """The same through the API."""
-        wish = partial(self._world.ask_of_vehicle, vehicle_id, "stop", by=PERSON, reason=REASON)
-        await self._stop(vehicle_id, wish, by_command=False)
+        await self._stop(self._stop_command, by_command=True)
 
     def doing(self, vehicle_id: str) -> str:
         """What a vehicle does, in a word or two."""
@@ -88,16 +88,18 @@ class FloorPerson:
         running = [each["action_type"] for each in vehicle["actions"] if each["status"] == "RUNNING"]
         return "driving" if vehicle["driving"] else f"at its {running[0]}" if running else "standing"
 
-    async def _stop(self, vehicle_id: str, stop: Callable[[], Awaitable[bool]], *, by_command: bool) -> None:
-        """Nothing is stopped when the vehicle does not drive in time."""
-        if not await self._until(lambda: self._drives(vehicle_id), DRIVE_TIMEOUT_S):
-            return
-        self._in_the_way.add(vehicle_id)
-        asked_s = self._clock.monotonic_s()
-        if await stop():
-            self.stops.append(StopAsked(vehicle_id, by_command, asked_s))
-            await asyncio.sleep(STANDS_S)
-        self._in_the_way.discard(vehicle_id)
+    async def _stop(self, stop: Callable[[str], Awaitable[bool]], *, by_command: bool) -> None:
+        """Stop the first vehicle that is seen to drive; none once the shop has closed."""
+        while vehicle_id := await self._driving_one():
+            self._in_the_way.add(vehicle_id)
+            asked_s = self._clock.monotonic_s()
+            stopped = await stop(vehicle_id)
+            if stopped:
+                self.stops.append(StopAsked(vehicle_id, by_command, asked_s))
+                await asyncio.sleep(STANDS_S)
+            self._in_the_way.discard(vehicle_id)
+            if stopped:
+                return
 
     def _look_at(self, vehicle: Json) -> None:
         vehicle_id, now_s = vehicle["id"], self._clock.monotonic_s()
@@ -114,18 +116,21 @@ class FloorPerson:
         looked = since_s is not None and self._clock.monotonic_s() - since_s >= LOOKS_FIRST_S
         return looked and vehicle_id not in self._in_the_way and vehicle["line"]["state"] == "up"
 
-    def _drives(self, vehicle_id: str) -> bool:
-        vehicle = self.seen.get(vehicle_id)
-        return vehicle is not None and vehicle["driving"] and vehicle["nodes_left"] >= NODES_AHEAD_MIN
+    async def _driving_one(self) -> str:
+        """Look until a vehicle drives and is far from its end; one that was stopped before only if no other comes.
 
-    async def _until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for it, at most so long, and not after closing time; whether it came true."""
-        deadline_s = self._clock.monotonic_s() + timeout_s
-        while not condition():
-            if self.goes_home or self._clock.monotonic_s() > deadline_s:
-                return False
+        Empty after closing time.
+        """
+        patience_until_s = self._clock.monotonic_s() + PATIENCE_S
+        before = {stop.vehicle_id for stop in self.stops}
+        while not self.goes_home:
+            driving = [vehicle["id"] for vehicle in await self._world.vehicles_now() if _is_on_its_way(vehicle)]
+            if self._clock.monotonic_s() < patience_until_s:
+                driving = [vehicle_id for vehicle_id in driving if vehicle_id not in before]
+            if driving:
+                return str(driving[0])
             await asyncio.sleep(LOOK_EVERY_S / 2)
-        return True
+        return ""
 
     async def _stop_command(self, vehicle_id: str) -> bool:
         """Run the command; False when the agent went away meanwhile, as on a day that kills it."""
@@ -140,3 +145,7 @@ class FloorPerson:
         if process.returncode and agent_pid is not None and self._world.agent.pid == agent_pid:
             raise StopCommandFailed(f"`storeforward agv stop {vehicle_id}`: {said.decode(errors='replace').strip()}")
         return process.returncode == 0
+
+
+def _is_on_its_way(vehicle: Json) -> bool:
+    return bool(vehicle["driving"] and not vehicle["stopped"] and vehicle["nodes_left"] >= NODES_AHEAD_MIN)

@@ -25,8 +25,8 @@ FRAMES, FRAMES_SOAKED = 100, 1_000
 SHORT, LONGEST = bytes(range(38)), bytes(range(128, 256))
 """Information of TEST frames, without an octet that is escaped."""
 ABOVE_WIRE_MAX = 0.35
-"""Of the time on the wire, what a round trip may take more: with the firmware's own work and our turn-around, 20 to 27 %
-by the board's clock were measured on a busy machine."""
+"""Of the time on the wire, what a round trip may take more, by the board's clock. The firmware's own work and our
+turn-around are in it: 20 to 27 % on a busy machine."""
 
 
 class Board:
