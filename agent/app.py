@@ -133,28 +133,21 @@ class Agent:
         from agent.fleet.unserved_vehicle import UnservedVehicle  # noqa: PLC0415 - see above
         from agent.fleet.vehicle import Vehicle  # noqa: PLC0415 - see above
 
-        vehicles: list[FleetVehicle] = []
-        link = self._settings.link
-        for settings in self._settings.vehicles:
+        settings_of = {settings.id: settings for settings in self._settings.vehicles}
+        link, clock, socket = self._settings.link, self._clock, self._folder.bridge_socket
+
+        def begin(vehicle_id: str) -> FleetVehicle:
+            given = settings_of[vehicle_id], link, log, decoder
             try:
-                vehicle = Vehicle(
-                    settings,
-                    link,
-                    log,
-                    decoder,
-                    clock=self._clock,
-                    random=system_random(),
-                    bridge_socket=self._folder.bridge_socket,
-                )
+                vehicle = Vehicle(*given, clock=clock, random=system_random(), bridge_socket=socket)
             except LogUnreadable as unreadable:
-                text = f"{settings.id} is not served, as its mission cannot be read: {unreadable}"
+                text = f"{vehicle_id} is not served, as its mission cannot be read: {unreadable}"
                 log_event(logger, logging.ERROR, "agent.vehicle_failed", text)
-                why = str(unreadable)
-                vehicles.append(UnservedVehicle(settings, link, why, clock=self._clock, random=system_random()))
-            else:
-                closing.callback(vehicle.close)
-                vehicles.append(vehicle)
-        return Fleet(vehicles)
+                return UnservedVehicle(*given, str(unreadable), clock=clock, random=system_random())
+            closing.callback(vehicle.close)
+            return vehicle
+
+        return Fleet([begin(vehicle_id) for vehicle_id in settings_of], begin)
 
     def _own_work(self, log: EventLog, decoder: EventDecoder, link: Link) -> dict[str, Work]:
         housekeeping = Housekeeping(

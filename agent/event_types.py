@@ -434,6 +434,17 @@ class AgvLoad(EventData):
     position: Key | None = None
 
 
+@event_type("audit.mission_forgotten.v1", Stream.AUDIT)
+class MissionForgotten(EventData):
+    """A person had a vehicle begin anew whose mission could not be read; its entries are kept in a file."""
+
+    vehicle_id: Key
+    requested_by: Key
+    reason: Text
+    entries: Count
+    kept_in: Text
+
+
 EVENT_TYPES: Final[Mapping[str, EventType]] = registered_types()
 """Every event type by its short name."""
 

@@ -17,13 +17,13 @@ from posix.unistd cimport close, read, write
 
 from firmware_bridge._link cimport (
     WRITE_OCTETS_MAX, StationState, station_backlog, station_deadline, station_disconnect, station_event,
-    station_has_room, station_poll, station_port_lost, station_port_opened, station_receive,
+    station_has_room, station_poll, station_port_lost, station_port_opened, station_receive, station_release,
 )
 from firmware_bridge._port cimport READING, WRITING, Step, port_close, port_open
 from firmware_bridge._queues cimport (
     PORT_LOST, PORT_OPENED, Event, event_end, exchange_32, load_32, load_64, store_32, store_64,
 )
-from firmware_bridge._safety cimport safety_release, safety_stop
+from firmware_bridge._safety cimport safety_stop
 from firmware_bridge._station cimport Station
 
 __all__ = ["Line", "now_us"]
@@ -106,7 +106,7 @@ cdef void _take_requests(Loop* loop, StationState* station, int64_t now_us) noex
         loop.stop_open_us = load_64(&loop.stop_asked_us) if loop.port >= 0 else 0
     request = exchange_32(&loop.release, 0)
     if request:
-        safety_release(&station.safety, <uint16_t>(request & 0xFFFF), now_us)
+        station_release(station, <uint16_t>(request & 0xFFFF), now_us)
 
 
 # -- the port
@@ -248,9 +248,10 @@ cdef void _wait(Loop* loop, StationState* station) noexcept nogil:
 
 
 cdef void _leave(Loop* loop, StationState* station) noexcept nogil:
-    """DISC, a moment for it to go out, and the port is closed."""
+    """A stop that was asked for last and DISC, a moment for them to go out, and the port is closed."""
     cdef int64_t now_us = _now()
     cdef timespec pause
+    _take_requests(loop, station, now_us)
     station_disconnect(station, now_us)
     pause.tv_sec = 0
     for _ in range(LAST_FRAMES):
@@ -267,6 +268,7 @@ cdef void _leave(Loop* loop, StationState* station) noexcept nogil:
 
 cdef void _run(Loop* loop, StationState* station) noexcept nogil:
     cdef int64_t now_us
+    cdef bint flush = False
     while not load_32(&loop.quit):
         now_us = _now()
         _take_requests(loop, station, now_us)
@@ -274,6 +276,8 @@ cdef void _run(Loop* loop, StationState* station) noexcept nogil:
             _try_open(loop, station, now_us)
         if loop.port >= 0:
             _send(loop, station, now_us)
+        else:
+            station_poll(station, now_us, loop.out, &flush)  # has nothing to write, but tells what cannot be done
         _tell_python(loop, station)
         _wait(loop, station)
     _leave(loop, station)

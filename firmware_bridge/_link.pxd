@@ -74,6 +74,7 @@ cdef struct StationState:
 cdef void station_begin(StationState* station, int64_t baud, uint16_t epoch, uint32_t table) noexcept nogil
 cdef void station_port_opened(StationState* station, int64_t now_us) noexcept nogil
 cdef void station_port_lost(StationState* station, int64_t now_us) noexcept nogil
+cdef void station_release(StationState* station, uint16_t latch, int64_t now_us) noexcept nogil
 cdef void station_disconnect(StationState* station, int64_t now_us) noexcept nogil
 cdef void station_receive(
     StationState* station, const uint8_t* octets, Py_ssize_t length, int64_t now_us

@@ -11,7 +11,9 @@ from firmware_bridge._queues cimport (
     STOP_ACKNOWLEDGED, TEXT_OCTETS_MAX, Command, Event, command_drop, command_first, event_begin, event_end,
     events_free, status_put, status_slot_begin, store_32,
 )
-from firmware_bridge._safety cimport safety_deadline, safety_latch, safety_next, safety_received
+from firmware_bridge._safety cimport (
+    safety_deadline, safety_give_up_release, safety_latch, safety_next, safety_received, safety_release,
+)
 from firmware_bridge._sequence cimport (
     BROKEN, DELIVER, NOT_OURS, Verdict, sequence_expired, sequence_has_something, sequence_next,
     sequence_poll, sequence_received, sequence_reset,
@@ -146,11 +148,20 @@ cdef void station_port_opened(StationState* station, int64_t now_us) noexcept no
 
 
 cdef void station_port_lost(StationState* station, int64_t now_us) noexcept nogil:
-    """The line went away; what was not sent is told."""
+    """The line went away; what was not sent is told. A release must not come by itself when the line is back."""
     _close(station, PORT_WENT, now_us)
     station.state = NO_PORT
     station.again_us = INT64_MAX
+    safety_give_up_release(&station.safety)
+    _tell_safety(station, now_us)
     _drop_stale_commands(station, now_us)
+
+
+cdef void station_release(StationState* station, uint16_t latch, int64_t now_us) noexcept nogil:
+    """A person asks for the release of this latch: now, so without a line it has failed."""
+    safety_release(&station.safety, latch, now_us)
+    if station.state == NO_PORT:
+        safety_give_up_release(&station.safety)
 
 
 cdef void station_disconnect(StationState* station, int64_t now_us) noexcept nogil:

@@ -30,6 +30,7 @@ cdef struct Safety:
 
 cdef void safety_stop(Safety* lane, uint16_t number, uint8_t reason, int64_t now_us) noexcept nogil
 cdef void safety_release(Safety* lane, uint16_t latch, int64_t now_us) noexcept nogil
+cdef void safety_give_up_release(Safety* lane) noexcept nogil
 cdef void safety_latch(Safety* lane, uint16_t latch, uint8_t cause) noexcept nogil
 cdef bint safety_received(Safety* lane, const uint8_t* information, int length) noexcept nogil
 cdef int safety_next(Safety* lane, int64_t now_us, uint8_t* out) noexcept nogil

@@ -45,6 +45,14 @@ cdef void safety_release(Safety* lane, uint16_t latch, int64_t now_us) noexcept 
     lane.release_at_us = now_us
 
 
+cdef void safety_give_up_release(Safety* lane) noexcept nogil:
+    """A release under way has failed: nobody answered."""
+    if lane.release:
+        lane.failed_release = lane.release
+        lane.failed_latch = 0
+        lane.release = 0
+
+
 cdef void safety_latch(Safety* lane, uint16_t latch, uint8_t cause) noexcept nogil:
     """The vehicle says how its latch is."""
     lane.known = True
@@ -127,9 +135,7 @@ cdef int _heartbeat(Safety* lane, int64_t now_us, uint8_t* out) noexcept nogil:
 
 cdef int _release(Safety* lane, int64_t now_us, uint8_t* out) noexcept nogil:
     if lane.releases_left <= 0:
-        lane.failed_release = lane.release
-        lane.failed_latch = 0
-        lane.release = 0
+        safety_give_up_release(lane)
         return 0
     lane.releases_left -= 1
     lane.release_at_us = now_us + RELEASE_INTERVAL_US

@@ -8,12 +8,12 @@ from libc.string cimport memcpy, memset
 
 from firmware_bridge._link cimport (
     WRITE_OCTETS_MAX, StationState, station_begin, station_deadline, station_disconnect, station_has_room,
-    station_poll, station_port_lost, station_port_opened, station_receive,
+    station_poll, station_port_lost, station_port_opened, station_receive, station_release,
 )
 from firmware_bridge._queues cimport (
     BODY_OCTETS_MAX, Command, Event, command_put, event_drop, event_first, load_32, status_take,
 )
-from firmware_bridge._safety cimport safety_release, safety_stop
+from firmware_bridge._safety cimport safety_stop
 
 __all__ = ["Station"]
 
@@ -84,8 +84,8 @@ cdef class Station:
         safety_stop(&self.state.safety, number, reason, now_us)
 
     def release(self, uint16_t latch, int64_t now_us) -> None:
-        """Send RESET for this latch until it is answered, at most ten times."""
-        safety_release(&self.state.safety, latch, now_us)
+        """Send RESET for this latch until it is answered, at most ten times, and only on the line that is there now."""
+        station_release(self.state, latch, now_us)
 
     def feed(self, int64_t at_us) -> None:
         """The core's sign of life at this time."""

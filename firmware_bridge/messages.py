@@ -223,7 +223,7 @@ def _release_failed(raw: RawEvent, port: str, baud: int) -> Event:
             f"the vehicle is still latched: latch {raw.wide}, cause {cause}; a running lease and no open stop is needed"
         )
     else:
-        why = "the vehicle did not answer ten times"
+        why = "the vehicle did not answer"
     return ReleaseFailed(raw.at_us, raw.number, why)
 
 

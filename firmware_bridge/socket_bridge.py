@@ -105,7 +105,7 @@ class SocketBridge:
             try:
                 self._connection.submit(command, self._epoch, now_us())
             except BridgeError as error:
-                self._lose(str(error))
+                self._fail(error)
 
     def stop(self, reason: StopReason) -> int:
         """Stop the vehicle; the number of this stop. Without the bridge's process the vehicle's lease ends anyway."""
@@ -124,7 +124,7 @@ class SocketBridge:
                 if self._connection:
                     self._connection.release(latch)
             except BridgeError as error:
-                self._lose(str(error))
+                self._fail(error)
             if not self._connection:
                 self._add(ReleaseFailed(now_us(), latch, NO_PROCESS))
 
@@ -137,7 +137,7 @@ class SocketBridge:
                 if self._connection:
                     self._connection.feed(made_us)
             except BridgeError as error:
-                self._lose(str(error))
+                self._fail(error)
 
     def fileno(self) -> int:
         """A descriptor that is readable while events wait; valid as long as the bridge exists."""
@@ -206,7 +206,7 @@ class SocketBridge:
             if self._stop and self._connection:
                 self._connection.stop(*self._stop)
         except BridgeError as error:
-            self._lose(str(error))
+            self._fail(error)
 
     def _receive(self, connection: Connection) -> bool:
         """Whether something came; raises PeerGone, MessagesBroken."""
@@ -218,6 +218,12 @@ class SocketBridge:
         for message in messages:
             self._take(connection, message)
         return bool(messages)
+
+    def _fail(self, error: BridgeError) -> None:
+        """Nothing can be sent; what the process said last, if it did, is the better reason."""
+        self._work()
+        if self._connection:
+            self._lose(str(error))
 
     def _lose(self, why: str) -> None:
         """No bridge's process: told once per reason, tried again after 50 ms to 2 s."""

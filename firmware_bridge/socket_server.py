@@ -112,8 +112,8 @@ class SocketServer:
             return
         why = self._take(vehicle, peer)
         if why:
-            stops.close()
             self._refuse(commands, peer, why)
+            stops.close()  # not before: a client that speaks shall find the reason
             return
         try:
             self._say(f"{vehicle}: process {peer.pid} has it")

@@ -197,6 +197,13 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {  # Any: a JSON object
             }
         ],
     },
+    "audit.mission_forgotten.v1": {
+        "vehicle_id": "agv-1",
+        "requested_by": "ann",
+        "reason": "entry 7 of the journal mission/agv-1 is damaged",
+        "entries": 12,
+        "kept_in": "agv-1-20260302T120000.000000Z.jsonl",
+    },
     "audit.epoch_started.v1": {
         "epoch": "0195a2b4-0000-7000-8000-000000000000",
         "previous_epoch": "0195a2b3-0000-7000-8000-000000000000",

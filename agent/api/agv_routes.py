@@ -50,6 +50,20 @@ class AgvResolveWish(_Wish):
     outcome: Literal["done", "failed"]
 
 
+class AgvForgetWish(_Wish):
+    """Which person, having looked, lets a vehicle begin anew."""
+
+    by: Key
+
+
+class ForgottenMission(BaseModel):
+    """Where the copy of an unreadable mission is, on the box."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kept_in: str
+
+
 class VehicleList(BaseModel):
     """All vehicles of this box."""
 
@@ -67,6 +81,7 @@ class AgvRoutes:
         self._stop_all_body = Body((JSON,), AgvStopAllWish, BODY_BYTES_MAX)
         self._release_body = Body((JSON,), AgvReleaseWish, BODY_BYTES_MAX)
         self._resolve_body = Body((JSON,), AgvResolveWish, BODY_BYTES_MAX)
+        self._forget_body = Body((JSON,), AgvForgetWish, BODY_BYTES_MAX)
 
     def routes(self) -> list[Route]:
         """What this part serves."""
@@ -98,6 +113,11 @@ class AgvRoutes:
                 "POST", one + "/resolve", "resolveAgvAction", "A person says what became of an action nobody knows of",
                 self.resolve_action, state, errors=(404, 409), needs=(STOP_TYPE,), parameters=(VEHICLE,),
                 body=self._resolve_body,
+            ),
+            Route(
+                "POST", one + "/forget", "forgetAgvMission", "Let a vehicle begin anew whose mission cannot be read",
+                self.forget_mission, {200: json_answer("The copy that is kept", ForgottenMission)},
+                errors=(404, 409, 503), needs=(STOP_TYPE,), parameters=(VEHICLE,), body=self._forget_body,
             ),
         ]  # fmt: skip
 
@@ -140,6 +160,14 @@ class AgvRoutes:
         wish = await read_model(request, self._resolve_body, AgvResolveWish)
         vehicle.resolve(wish.action_id, done=wish.outcome == "done", by=wish.by)
         return _now(vehicle)
+
+    async def forget_mission(self, request: web.Request, caller: Caller) -> web.Response:
+        """Set a journal aside that cannot be read."""
+        del caller
+        wish = await read_model(request, self._forget_body, AgvForgetWish)
+        kept_in = await self._fleet.forget(self._vehicle(request).id, wish.by)
+        body = ForgottenMission(kept_in=str(kept_in)).model_dump_json().encode()
+        return web.Response(body=body, content_type=JSON)
 
     def _all_now(self) -> web.Response:
         found = VehicleList(vehicles=self._fleet.statuses())

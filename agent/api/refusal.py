@@ -19,7 +19,7 @@ from agent.errors import (
     StorageFull,
     StoreforwardError,
 )
-from agent.fleet.refusals import NothingToResolve, NotStopped, ReleaseRefused, VehicleUnknown
+from agent.fleet.refusals import NothingToForget, NothingToResolve, NotStopped, ReleaseRefused, VehicleUnknown
 from agent.pseudonyms import RawIdRefused
 from agent.quarantine_desk import NotQuarantined, StillDamaged
 from agent.till_requests import AlreadyAnswered, BasketMoved, RequestConflict, RequestUnknown, TooManyRequests
@@ -103,6 +103,7 @@ _RULES: Final[tuple[tuple[type[StoreforwardError], _Rule], ...]] = (
     (StillDamaged, _Rule(409, "still_damaged")),
     (VehicleUnknown, _Rule(404, "unknown_vehicle")),
     (NotStopped, _Rule(409, "not_stopped")),
+    (NothingToForget, _Rule(409, "nothing_to_forget")),
     (ReleaseRefused, _Rule(409, "release_refused")),
     (NothingToResolve, _Rule(409, "nothing_to_resolve")),
     (CallerError, _Rule(400, "refused")),

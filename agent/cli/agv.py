@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import click
 
-from agent.cli.options import data_folder, data_option, json_option
+from agent.cli.options import config_option, data_folder, data_option, json_option, load
 
 __all__ = ["agv"]
 
@@ -108,6 +108,32 @@ def resolve(vehicle: str, action: str, outcome: str, *, by: str | None, data: Pa
     wish = {"by": by or _user(), "action_id": action, "outcome": outcome}
     found = asyncio.run(_post(data, vehicle, "resolve", wish))
     click.echo(json.dumps(found) if as_json else f"{action} counts as {outcome}. {vehicle}: {_doing(found)}")
+
+
+@agv.command()
+@vehicle_argument
+@by_option
+@config_option
+@data_option
+@json_option
+def forget(vehicle: str, *, by: str | None, config_file: Path | None, data: Path | None, as_json: bool) -> None:
+    """Let VEHICLE begin anew when the agent says that its mission cannot be read. Look at it and at its load first.
+
+    Its journal is kept in a file beside the log. The agent may run or not; VEHICLE stands until it is released.
+
+    Example: storeforward agv forget agv-1 --by ann
+    """
+    from agent.cli.agent_client import NoAgent  # noqa: PLC0415 - help texts need no HTTP client
+
+    person = by or _user()
+    try:
+        kept_in = asyncio.run(_post(data, vehicle, "forget", {"by": person}))["kept_in"]
+    except NoAgent:
+        from agent.fleet.forgetting import forget_while_stopped  # noqa: PLC0415 - as above
+
+        kept_in = str(forget_while_stopped(data_folder(data).log, load(config_file).settings, vehicle, person))
+    said = f"{vehicle} begins anew; what could not be read is kept in {kept_in}. storeforward agv release {vehicle}"
+    click.echo(json.dumps({"kept_in": kept_in}) if as_json else said)
 
 
 async def _get(data: Path | None, path: str) -> Document:

@@ -1,15 +1,17 @@
 """Between a mission's words and those of the serial bridge: commands one way, outcomes and facts the other. No I/O."""
 
+from collections.abc import Iterator
 from math import pi, remainder
 from typing import Final
 from zlib import crc32
 
 import firmware_bridge as bridge
 from agent.fleet.commands import Command, Control, ControlMotion, Drive, Outcome, Perform
+from agent.fleet.errors import ErrorLevel, ErrorType, VehicleError
 from agent.fleet.model import ActionParameter
 from agent.fleet.vehicle_state import Battery, Facts, Load, Pose, Velocity
 
-__all__ = ["bridge_command", "facts_of", "is_motion", "outcome_of", "was_not_moved"]
+__all__ = ["boot_of", "bridge_command", "facts_of", "is_motion", "outcome_of", "was_not_moved"]
 
 UINT16_MAX: Final = 65_535
 _CONTROLS: Final = {Control.PAUSE: bridge.Pause, Control.RESUME: bridge.Resume, Control.CANCEL: bridge.Cancel}
@@ -21,7 +23,19 @@ _OUTCOMES: Final = {
     bridge.Outcome.FAILED: Outcome.FAILED,
     bridge.Outcome.EXPIRED: Outcome.EXPIRED,
 }
+_FAULTS: Final = {
+    bridge.Faults.DRIVE: (ErrorType.DRIVE_FAULT, "its drive has a fault"),
+    bridge.Faults.LIFT: (ErrorType.LIFT_FAULT, "its lift has a fault"),
+    bridge.Faults.POSITION_LOST: (ErrorType.LOCALIZATION, "it has lost its position"),
+    bridge.Faults.BATTERY: (ErrorType.BATTERY_FAULT, "its battery is empty or has a fault"),
+}
+_FAULT_HINT: Final = "mend it at the vehicle, then release it: it has stopped itself"
 _NOT_BEGUN: Final = frozenset({bridge.Reason.LATCHED, bridge.Reason.STALE, bridge.Reason.STOPPED})
+
+
+def boot_of(identity: bridge.Identity) -> int:
+    """Which start of which controller it is: another one may have counted as many boots."""
+    return crc32(identity.vehicle.encode()) << 32 | identity.boot_count
 
 
 def is_motion(command: Command) -> bool:
@@ -86,7 +100,17 @@ def facts_of(status: bridge.Status, map_id: str, load: Load) -> Facts:
         velocity=Velocity(status.speed_mm_s / 1000, 0.0, status.turn_mrad_s / 1000),
         battery=Battery(min(100.0, status.charge_permille / 10), bridge.StatusFlags.CHARGING in flags),
         loads=(load,) if bridge.StatusFlags.LOADED in flags else (),
+        faults=tuple(_faults(status.faults)),
     )
+
+
+def _faults(faults: bridge.Faults) -> Iterator[VehicleError]:
+    """Each latches the vehicle, so it goes no further without a person."""
+    told = [words for fault, words in _FAULTS.items() if fault in faults]
+    if others := int(faults) & ~sum(_FAULTS):
+        told.append((ErrorType.VEHICLE_FAULT, f"it has a fault that this version does not know: {others:#x}"))
+    for error_type, words in told:
+        yield VehicleError(error_type, ErrorLevel.FATAL, (), f"the vehicle says: {words}", _FAULT_HINT)
 
 
 def _parameter(parameters: tuple[ActionParameter, ...], key: str) -> object:

@@ -39,6 +39,11 @@ class ErrorType(StrEnum):
     DRIVE_FAILED = "driveError"
     LINK_LOST = "vehicleLinkLost"
     MISSION_UNREADABLE = "missionUnreadable"
+    DRIVE_FAULT = "driveFault"
+    LIFT_FAULT = "liftFault"
+    LOCALIZATION = "localizationError"
+    BATTERY_FAULT = "batteryFault"
+    VEHICLE_FAULT = "vehicleFault"
 
 
 @dataclass(frozen=True, slots=True)

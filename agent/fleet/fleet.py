@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final, Protocol
 
 from agent.fleet.refusals import VehicleUnknown
@@ -23,7 +24,7 @@ class FleetVehicle(Protocol):
         ...
 
     async def run(self) -> None:
-        """Serve it until cancelled."""
+        """Serve it until cancelled, or until its mission was forgotten."""
 
     def status(self) -> VehicleStatus:
         """How it is now."""
@@ -38,13 +39,21 @@ class FleetVehicle(Protocol):
     def resolve(self, action_id: str, *, done: bool, by: str) -> None:
         """A person says what became of an action."""
 
+    async def forget(self, by: str) -> Path:
+        """A person has a mission forgotten that cannot be read; where its copy is."""
+        ...
+
 
 class Fleet:
     """Every vehicle of the settings, served or not."""
 
-    def __init__(self, vehicles: Sequence[FleetVehicle] = ()) -> None:
+    def __init__(
+        self, vehicles: Sequence[FleetVehicle] = (), begin_anew: Callable[[str], FleetVehicle] | None = None
+    ) -> None:
+        """`begin_anew` makes a vehicle whose mission was forgotten."""
         self._vehicles = {vehicle.id: vehicle for vehicle in vehicles}
         self._requests: deque[str] = deque(maxlen=REQUESTS_MAX)
+        self._begin_anew = begin_anew
 
     def statuses(self) -> list[VehicleStatus]:
         """All vehicles now, in the order of the settings."""
@@ -70,10 +79,29 @@ class Fleet:
         if request_id is not None:
             self._requests.append(request_id)  # only now: one that failed is to be tried again
 
+    async def forget(self, vehicle_id: str, by: str) -> Path:
+        """A person has a mission forgotten that cannot be read: the vehicle is served anew, stopped.
+
+        Raises:
+            VehicleUnknown: there is none of that name.
+            NothingToForget: its mission can be read.
+            EnvironmentFault: the copy or the new beginning cannot be stored.
+        """
+        kept_in = await self.vehicle(vehicle_id).forget(by)
+        if self._begin_anew:
+            self._vehicles[vehicle_id] = self._begin_anew(vehicle_id)
+        return kept_in
+
     async def run(self) -> None:
         """Serves all of them until cancelled."""
         if not self._vehicles:
             await asyncio.Event().wait()
         async with asyncio.TaskGroup() as tasks:
-            for vehicle in self._vehicles.values():
-                tasks.create_task(vehicle.run(), name=vehicle.id)
+            for vehicle_id in self._vehicles:
+                tasks.create_task(self._serve(vehicle_id), name=vehicle_id)
+
+    async def _serve(self, vehicle_id: str) -> None:
+        serving: FleetVehicle | None = None
+        while serving is not self._vehicles[vehicle_id]:
+            serving = self._vehicles[vehicle_id]
+            await serving.run()

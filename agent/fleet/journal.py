@@ -17,7 +17,7 @@ from agent.log import EventLog
 from agent.log.jobs import Also, JournalEntry, JournalTrim
 from agent.log_lines import log_event
 
-__all__ = ["MissionJournal", "Restored"]
+__all__ = ["MissionJournal", "Restored", "journal_entry", "journal_name"]
 
 RETRY_S: Final = 1.0
 BATCH_ITEMS_MAX: Final = 200
@@ -29,24 +29,34 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a journal holds. `boot_count` is the vehicle's when the last entry was written; 0 before the first link."""
+    """What a journal holds. `boot` is the vehicle's when the last entry was written; 0 before the first link."""
 
     entries: list[Entry]
-    boot_count: int
+    boot: int
+
+
+def journal_name(vehicle_id: str) -> str:
+    """A vehicle's journal in the event log."""
+    return f"mission/{vehicle_id}"
+
+
+def journal_entry(name: str, number: int, boot: int, entry: Entry) -> JournalEntry:
+    """A mission's entry as a row."""
+    return JournalEntry(name, number, b"%d %d\n" % (number, boot) + entry_to_json(entry))
 
 
 class MissionJournal:
     """The journal `mission/{vehicle_id}`; `stored` is called in the event loop after each commit."""
 
     def __init__(self, log: EventLog, vehicle_id: str, stored: Callable[[], None]) -> None:
-        self.boot_count = 0
+        self.boot = 0
         """The vehicle's, written beside each entry: a command's fate is known only to the boot it was sent in."""
         self.durable = 0
         """The number of the last entry that is stored."""
         self.problem = ""
         """Why the log does not take entries now."""
         self._log = log
-        self._name = f"mission/{vehicle_id}"
+        self._name = journal_name(vehicle_id)
         self._stored = stored
         self._number = 0
         self._since_snapshot = 0
@@ -57,20 +67,25 @@ class MissionJournal:
         """What was written before; call it once, first.
 
         Raises:
-            LogUnreadable: a row is damaged or of a newer version, so the others mean nothing.
+            LogUnreadable: a row is damaged, missing or of a newer version, so the others mean nothing.
         """
         entries: list[Entry] = []
         for row in self._log.journal(self._name):
             head, _, body = row.partition(b"\n")
+            place = f"{self._log.file}: the journal {self._name} after entry {self._number}"
             try:
-                self._number, self.boot_count = map(int, head.split())
-                entries.append(entry_from_json(body))
+                number, self.boot = map(int, head.split())
+                entry = entry_from_json(body)
             except ValueError as error:
-                place = f"{self._log.file}: the journal {self._name} after entry {self._number}"
                 raise LogUnreadable(f"{place} was written by another version of this program: {error}") from error
+            follows = number == self._number + 1 if entries else isinstance(entry, Snapshot)
+            if not follows:
+                raise LogUnreadable(f"{place} goes on with entry {number}: what stood between is lost")
+            entries.append(entry)
+            self._number = number
         self.durable = self._number
         self._since_snapshot = len(entries)
-        return Restored(entries, self.boot_count)
+        return Restored(entries, self.boot)
 
     @property
     def wants_snapshot(self) -> bool:
@@ -83,8 +98,7 @@ class MissionJournal:
         for entry in entries:
             self._number += 1
             self._since_snapshot += 1
-            head = b"%d %d\n" % (self._number, self.boot_count)
-            also.append(JournalEntry(self._name, self._number, head + entry_to_json(entry)))
+            also.append(journal_entry(self._name, self._number, self.boot, entry))
             if isinstance(entry, Snapshot):
                 also.append(JournalTrim(self._name, self._number))
                 self._since_snapshot = 0

@@ -126,7 +126,7 @@ class Mission:
             nodes=state.nodes,
             edges=state.edges,
             action_states=state.action_states(),
-            errors=state.errors if self._linked else (*state.errors, _LINK_LOST),
+            errors=(*state.errors, *self._facts.faults, *(() if self._linked else (_LINK_LOST,))),
             paused=state.paused,
             new_base_request=state.base_runs_low,
             emergency_stop=self._emergency_stop(),

@@ -31,6 +31,17 @@ class Decided:
     factsheet_requested: bool
     state: VehicleState
 
+    def after(self, earlier: "Decided") -> "Decided":
+        """Both in one: this one brought no entry, so it has no command of its own."""
+        assert not self.commands, "a command has its entry"
+        return replace(
+            self,
+            at_s=earlier.at_s,
+            commands=earlier.commands,
+            changed=earlier.changed | self.changed,
+            factsheet_requested=earlier.factsheet_requested or self.factsheet_requested,
+        )
+
 
 class MissionDesk:
     """Restores the mission; `take` gives it an input, `stored` hands out what may be done now, in order."""
@@ -62,13 +73,13 @@ class MissionDesk:
         return self.mission.state
 
     @property
-    def boot_count(self) -> int:
+    def boot(self) -> int:
         """The vehicle's when the last entry was written: in another boot, nobody knows what became of its commands."""
-        return self._journal.boot_count
+        return self._journal.boot
 
-    def begin_boot(self, boot_count: int) -> None:
+    def begin_boot(self, boot: int) -> None:
         """Entries from here on belong to this boot; the very next input is the `link_up` that settles the last one."""
-        self._journal.boot_count = boot_count
+        self._journal.boot = boot
 
     def number_above(self, last_command: int, facts: Facts) -> None:
         """The mission's next command id is above every one that the vehicle has seen."""
@@ -86,16 +97,17 @@ class MissionDesk:
         number = self._journal.write(step.entries, drafts)
         if self._journal.wants_snapshot:
             self._journal.write([self.mission.snapshot()])
-        self._decided.append(
-            Decided(
-                number,
-                self._clock.monotonic_s(),
-                step.commands,
-                step.changed,
-                step.factsheet_requested,
-                self.mission.vehicle_state(),
-            )
+        decided = Decided(
+            number,
+            self._clock.monotonic_s(),
+            step.commands,
+            step.changed,
+            step.factsheet_requested,
+            self.mission.vehicle_state(),
         )
+        if self._decided and self._decided[-1].number == number:  # telemetry goes on while the disk takes nothing
+            decided = decided.after(self._decided.pop())
+        self._decided.append(decided)
         return step
 
     def stored(self) -> Iterator[Decided]:

@@ -22,6 +22,9 @@ from agent.fleet.vehicle_state import ActionStatus, EmergencyStop, Facts
 
 __all__ = ["next_entry"]
 
+ACTIONS_AT_ONCE_MAX: Final = 8
+"""As many as wait in a vehicle (PROTOCOL.md, section 6): one more would be refused there, and its action failed."""
+
 _PAUSING: Final = {"startPause": True, "stopPause": False}
 
 
@@ -102,6 +105,8 @@ def _pending(state: MissionState) -> TrackedAction | None:
 def _is_free_for(pending: TrackedAction, state: MissionState, facts: Facts) -> bool:
     others = [each.blocking for each in state.running if each is not pending]
     standing = state.drive is None and not facts.driving
+    if len(others) >= ACTIONS_AT_ONCE_MAX:
+        return False
     match pending.blocking:
         case BlockingType.HARD:
             return standing and not others

@@ -2,7 +2,7 @@
 
 from agent.errors import CallerError, EnvironmentFault
 
-__all__ = ["NotStopped", "NothingToResolve", "ReleaseRefused", "VehicleOutOfReach", "VehicleUnknown"]
+__all__ = ["NotStopped", "NothingToForget", "NothingToResolve", "ReleaseRefused", "VehicleOutOfReach", "VehicleUnknown"]
 
 
 class VehicleUnknown(CallerError):
@@ -33,6 +33,16 @@ class NothingToResolve(CallerError):
     def __init__(self, vehicle_id: str, action_id: str, open_ids: list[str]) -> None:
         waiting = f"it waits for a word on {', '.join(open_ids)}" if open_ids else "it waits for no word on any action"
         super().__init__(f"{vehicle_id} does not ask what became of action {action_id[:128]!r}; {waiting}")
+
+
+class NothingToForget(CallerError):
+    """The vehicle's mission can be read, so it is served."""
+
+    def __init__(self, vehicle_id: str) -> None:
+        super().__init__(
+            f"the mission of {vehicle_id} can be read, so nothing is forgotten: have fleet control cancel its order, "
+            f"or say what became of an action (storeforward agv resolve {vehicle_id} ACTION done)"
+        )
 
 
 class VehicleOutOfReach(EnvironmentFault):

@@ -1,20 +1,24 @@
 """A vehicle whose mission cannot be read: its line stays closed, so it stands, and everybody who asks hears why.
 
 Without the journal nobody knows what it was doing, so nothing may be commanded. Fleet control sees it online with a
-FATAL error, in mode SERVICE, in which it takes no orders. Nothing is written: what is damaged stays as it is.
+FATAL error, in mode SERVICE, in which it takes no orders. Nothing is written: what is damaged stays as it is, until a
+person has it set aside (`forgetting`).
 """
 
 import asyncio
 import logging
 from contextlib import suppress
+from pathlib import Path
 from random import Random
 from typing import Final
 
 from agent.clock import Clock
+from agent.events import EventDecoder
 from agent.fleet.codec import decode_instant_actions, decode_order, encode_state
 from agent.fleet.configured import identity_of, type_of
 from agent.fleet.errors import ErrorLevel, ErrorType, MessageRefused, VehicleError
 from agent.fleet.factsheet import encode_factsheet
+from agent.fleet.forgetting import forget_mission
 from agent.fleet.header import HeaderCounters
 from agent.fleet.mission import Mission
 from agent.fleet.refusals import NothingToResolve, ReleaseRefused
@@ -22,6 +26,7 @@ from agent.fleet.topics import FleetTopic
 from agent.fleet.vehicle_connection import VehicleConnection
 from agent.fleet.vehicle_state import Facts, OperatingMode
 from agent.fleet.vehicle_status import FleetControlStatus, LineState, LineStatus, VehicleStatus
+from agent.log import EventLog
 from agent.log_lines import log_event
 from agent.settings import LinkSettings, VehicleSettings
 
@@ -30,8 +35,8 @@ __all__ = ["UnservedVehicle"]
 STATE_INTERVAL_S_MIN: Final = 0.05
 """Between two states, however many messages come."""
 WHAT_TO_DO: Final = (
-    "look at the vehicle and its load, then restart the agent: with the version that wrote the journal, with the log "
-    "from a backup, or without it (move the log aside and keep it, its events may not be delivered yet)"
+    "look at the vehicle and its load, then let it begin anew, which keeps a copy: storeforward agv forget {id}; or "
+    "restart the agent with the version that wrote the journal, or with the log from a backup"
 )
 
 _log = logging.getLogger(__name__)
@@ -41,9 +46,21 @@ class UnservedVehicle:
     """Stands for a vehicle in the fleet as long as its mission cannot be read."""
 
     def __init__(
-        self, settings: VehicleSettings, link: LinkSettings, why: str, *, clock: Clock, random: Random
+        self,
+        settings: VehicleSettings,
+        link: LinkSettings,
+        log: EventLog,
+        decoder: EventDecoder,
+        why: str,
+        *,
+        clock: Clock,
+        random: Random,
     ) -> None:
         self.id: Final = settings.id
+        self._log = log
+        self._decoder = decoder
+        self._what_to_do = WHAT_TO_DO.format(id=settings.id)
+        self._forgotten = asyncio.Event()
         self._settings = settings
         self._why = f"not served, as its mission cannot be read: {why}"
         self._clock = clock
@@ -53,17 +70,22 @@ class UnservedVehicle:
         self._due = asyncio.Event()
         self._mission = Mission.new(self._type, first_command_id=1)  # never linked, so it never commands
         self._mission.observe(Facts(mode=OperatingMode.SERVICE))
-        error = VehicleError(ErrorType.MISSION_UNREADABLE, ErrorLevel.FATAL, (), self._why, WHAT_TO_DO)
+        error = VehicleError(ErrorType.MISSION_UNREADABLE, ErrorLevel.FATAL, (), self._why, self._what_to_do)
         self._mission.refuse(error)
         self._connection = VehicleConnection(
             self._counters, link, clock=clock, random=random, greet=self._greet, heard=self._heard
         )
 
     async def run(self) -> None:
-        """Tells fleet control until cancelled."""
+        """Tells fleet control until cancelled, or until its mission was forgotten."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._connection.run(), name=f"{self.id} fleet control")
-            tasks.create_task(self._keep_telling(), name=f"{self.id} state")
+            telling = [
+                tasks.create_task(self._connection.run(), name=f"{self.id} fleet control"),
+                tasks.create_task(self._keep_telling(), name=f"{self.id} state"),
+            ]
+            await self._forgotten.wait()
+            for task in telling:
+                task.cancel()
 
     def stop(self, by: str, reason: str) -> None:
         """It stands already: without a line it has no lease to move."""
@@ -77,7 +99,7 @@ class UnservedVehicle:
             ReleaseRefused: always, with what to do.
         """
         del by
-        raise ReleaseRefused(self.id, f"it is {self._why}; {WHAT_TO_DO}")
+        raise ReleaseRefused(self.id, f"it is {self._why}; {self._what_to_do}")
 
     def resolve(self, action_id: str, *, done: bool, by: str) -> None:
         """Nobody knows which actions it had.
@@ -87,6 +109,20 @@ class UnservedVehicle:
         """
         del done, by
         raise NothingToResolve(self.id, action_id, [])
+
+    async def forget(self, by: str) -> Path:
+        """A person has looked, and lets it begin anew; where the copy of what it had is.
+
+        Raises:
+            NothingToForget: its mission can be read by now.
+            EnvironmentFault: the copy or the new beginning cannot be stored.
+        """
+        forgetting = await asyncio.to_thread(forget_mission, self._log, self.id, by, self._decoder, self._clock.wall)
+        await self._log.append(forgetting.drafts, forgetting.also)
+        text = f"the mission of {self.id} was forgotten by {by}; its journal is kept in {forgetting.kept_in}"
+        log_event(_log, logging.WARNING, "fleet.forgotten", text, by=by)
+        self._forgotten.set()
+        return forgetting.kept_in
 
     def status(self) -> VehicleStatus:
         """How it is now."""
@@ -123,7 +159,7 @@ class UnservedVehicle:
             drops=0,
             stalls=0,
             stall_ms_max=0,
-            problems=[f"{self._why}; {WHAT_TO_DO}"],
+            problems=[f"{self._why}; {self._what_to_do}"],
         )
 
     # --- fleet control ------------------------------------------------------------------------------------

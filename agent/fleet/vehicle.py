@@ -19,7 +19,7 @@ from agent.fleet.header import HeaderCounters
 from agent.fleet.journal import MissionJournal
 from agent.fleet.mission_desk import MissionDesk
 from agent.fleet.mission_loop import MissionLoop
-from agent.fleet.refusals import NothingToResolve
+from agent.fleet.refusals import NothingToForget, NothingToResolve
 from agent.fleet.topics import FleetTopic
 from agent.fleet.vehicle_connection import VehicleConnection
 from agent.fleet.vehicle_events import order_rejected
@@ -137,6 +137,15 @@ class Vehicle:
         self._desk.take(lambda mission: mission.resolve(action_id, done=done, by=by))
         self._wake.set()
 
+    async def forget(self, by: str) -> Path:
+        """Its mission can be read.
+
+        Raises:
+            NothingToForget: always.
+        """
+        del by
+        raise NothingToForget(self.id)
+
     def status(self) -> VehicleStatus:
         """How it is now."""
         state, line, told = self._desk.state, self._line, self._desk.mission.vehicle_state()
@@ -195,7 +204,6 @@ class Vehicle:
                 yield f"nobody knows what became of {action_id}: storeforward agv resolve {self.id} {action_id} done"
         if self._desk.state.held:
             yield f"a drive failed: clear the way, then storeforward agv release {self.id}"
-        yield from (f"fault: {name}" for name in self._line.faults)
         yield from (error.description for error in told.errors if error.level is ErrorLevel.FATAL)
         if self._journal.problem:
             yield f"nothing is commanded, as the log takes nothing: {self._journal.problem}"

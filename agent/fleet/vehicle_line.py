@@ -14,7 +14,7 @@ import firmware_bridge as bridge
 from agent.clock import Clock
 from agent.event_model import EventData
 from agent.event_types import AgvFault, AgvStop
-from agent.fleet.bridge_words import bridge_command, facts_of, is_motion, outcome_of, was_not_moved
+from agent.fleet.bridge_words import boot_of, bridge_command, facts_of, is_motion, outcome_of, was_not_moved
 from agent.fleet.commands import Command, Outcome
 from agent.fleet.entries import StopLatched
 from agent.fleet.mission import Step
@@ -76,11 +76,6 @@ class VehicleLine:
     def stop_acknowledged(self) -> bool:
         """Whether the vehicle itself says that it is latched, and has answered the latest stop."""
         return bool(self._latch) and not self._stop_unanswered
-
-    @property
-    def faults(self) -> list[str]:
-        """The vehicle's own faults now."""
-        return [name for fault, name in FAULTS.items() if fault in self._faults]
 
     def line_status(self) -> LineStatus:
         """How the line stands."""
@@ -210,7 +205,7 @@ class VehicleLine:
                 log_event(_log, logging.INFO, "fleet.notice", f"{self._settings.id} says: {text}")
 
     def _opened(self, identity: bridge.Identity) -> None:
-        same_boot = self._desk.boot_count == identity.boot_count
+        same_boot = self._desk.boot == boot_of(identity)
         open_ids = self._desk.state.open_command_ids
         self._lose_link()
         self._identity = identity
@@ -230,7 +225,7 @@ class VehicleLine:
         if self._reconciliation is None or not self._reconciliation.complete:
             return
         assert self._identity, "asked only of a vehicle that said who it is"
-        self._desk.begin_boot(self._identity.boot_count)
+        self._desk.begin_boot(boot_of(self._identity))
         report = self._reconciliation.report(EmergencyStop.REMOTE if self._latch else EmergencyStop.NONE)
         self._reconciliation = None
         self._desk.take(lambda mission: mission.link_up(report), self._stop_facts)
@@ -251,7 +246,8 @@ class VehicleLine:
         outcome = outcome_of(result)
         if was_not_moved(result):
             outcome = Outcome.NEVER_RECEIVED
-            if result.reason is not bridge.Reason.STALE:
+            awaited = result.command_id in self._desk.state.open_command_ids  # else that stop may be over by now
+            if awaited and result.reason is not bridge.Reason.STALE:
                 self._stopped_by_vehicle()
         if self._reconciliation:
             self._reconciliation.answered(result.command_id, outcome)
@@ -263,9 +259,8 @@ class VehicleLine:
     def _not_sent(self, command_id: int, why: bridge.NotSentReason) -> None:
         if why is bridge.NotSentReason.EXPIRED:
             self._outcome(command_id, Outcome.EXPIRED, "")
-            return
-        self._lose_link()
-        self._never_begun(command_id)
+        else:  # the LinkDown that it goes with came before it, and by now the link may be up again
+            self._never_begun(command_id)
 
     def _never_begun(self, command_id: int) -> None:
         """It was certainly not done, and will not be: its work may be commanded anew."""

@@ -124,6 +124,8 @@ class Facts:
     loads: tuple[Load, ...] | None = None
     mode: OperatingMode = OperatingMode.AUTOMATIC
     field_violation: bool = False
+    faults: tuple[VehicleError, ...] = ()
+    """The vehicle's own: errors as long as it says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +156,8 @@ class VehicleState:
     facts: Facts = field(default_factory=Facts)
 
 
-_SILENT = frozenset({"pose", "velocity"})
-"""Changes that are no reason for a state message: they would be one every time (2.1: 6.10)."""
+_SILENT = frozenset({"pose", "velocity", "faults"})
+"""Changes that are no reason for a state message: they would be one every time (2.1: 6.10), or count as errors."""
 
 
 def changed_fields(before: VehicleState, after: VehicleState) -> frozenset[str]:

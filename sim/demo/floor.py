@@ -56,9 +56,8 @@ class Floor:
         self.closed_s = SystemClock().monotonic_s()
 
     async def _stop_both(self) -> None:
-        first, second = (one.vehicle_id for one in self._vehicles)
-        await self.person.stop_with_command(first)
-        await self.person.stop_at_kiosk(second, self._button)
+        await self.person.stop_with_command()
+        await self.person.stop_at_kiosk(self._button)
 
 
 @asynccontextmanager

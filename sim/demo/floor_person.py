@@ -24,7 +24,7 @@ REASON: Final = "somebody in the way"
 LOOK_EVERY_S: Final = 0.3
 LOOKS_FIRST_S: Final = 0.5  # before a release
 STANDS_S: Final = 2.0  # after a stop, with somebody in the way
-DRIVE_TIMEOUT_S: Final = 20.0
+PATIENCE_S: Final = 20.0  # then it is a vehicle that was stopped before
 NODES_AHEAD_MIN: Final = 2  # a drive that is far from its end
 
 Json = dict[str, Any]  # Any: JSON
@@ -67,17 +67,17 @@ class FloorPerson:
                     await self._world.ask_of_vehicle(vehicle["id"], "release", by=PERSON)
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def stop_with_command(self, vehicle_id: str) -> None:
-        """Stop a vehicle in mid-drive with the command line; later it is released.
+    async def stop_with_command(self) -> None:
+        """The same with the command line; if possible, another vehicle than before.
 
         Raises:
             StopCommandFailed
         """
-        await self._stop(vehicle_id, partial(self._stop_command, vehicle_id))
+        await self._stop(self._stop_command)
 
-    async def stop_at_kiosk(self, vehicle_id: str, button: KioskStop) -> None:
+    async def stop_at_kiosk(self, button: KioskStop) -> None:
         """The same with a finger at a kiosk, which stops the other vehicles as well; without kiosks through the API."""
-        await self._stop(vehicle_id, partial(self._stop_by_hand, vehicle_id, button))
+        await self._stop(partial(self._stop_by_hand, button=button))
 
     def doing(self, vehicle_id: str) -> str:
         """What a vehicle does, in a word or two."""
@@ -89,16 +89,17 @@ class FloorPerson:
         running = [each["action_type"] for each in vehicle["actions"] if each["status"] == "RUNNING"]
         return "driving" if vehicle["driving"] else f"at its {running[0]}" if running else "standing"
 
-    async def _stop(self, vehicle_id: str, stop: Callable[[], Awaitable[StopAsked | None]]) -> None:
-        """Nothing is stopped when the vehicle does not drive in time."""
-        if not await self._until(lambda: self._drives(vehicle_id), DRIVE_TIMEOUT_S):
-            return
-        self._in_the_way.add(vehicle_id)
-        asked = await stop()
-        if asked is not None:
-            self.stops.append(asked)
-            await asyncio.sleep(STANDS_S)
-        self._in_the_way.discard(vehicle_id)
+    async def _stop(self, stop: Callable[[str], Awaitable[StopAsked | None]]) -> None:
+        """Stop the first vehicle that is seen to drive; none once the shop has closed."""
+        while vehicle_id := await self._driving_one():
+            self._in_the_way.add(vehicle_id)
+            asked = await stop(vehicle_id)
+            if asked is not None:
+                self.stops.append(asked)
+                await asyncio.sleep(STANDS_S)
+            self._in_the_way.discard(vehicle_id)
+            if asked is not None:
+                return
 
     def _look_at(self, vehicle: Json) -> None:
         vehicle_id, now_s = vehicle["id"], self._clock.monotonic_s()
@@ -115,18 +116,21 @@ class FloorPerson:
         looked = since_s is not None and self._clock.monotonic_s() - since_s >= LOOKS_FIRST_S
         return looked and vehicle_id not in self._in_the_way and vehicle["line"]["state"] == "up"
 
-    def _drives(self, vehicle_id: str) -> bool:
-        vehicle = self.seen.get(vehicle_id)
-        return vehicle is not None and vehicle["driving"] and vehicle["nodes_left"] >= NODES_AHEAD_MIN
+    async def _driving_one(self) -> str:
+        """Look until a vehicle drives and is far from its end; one that was stopped before only if no other comes.
 
-    async def _until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for it, at most so long, and not after closing time; whether it came true."""
-        deadline_s = self._clock.monotonic_s() + timeout_s
-        while not condition():
-            if self.goes_home or self._clock.monotonic_s() > deadline_s:
-                return False
+        Empty after closing time.
+        """
+        patience_until_s = self._clock.monotonic_s() + PATIENCE_S
+        before = {stop.vehicle_id for stop in self.stops}
+        while not self.goes_home:
+            driving = [vehicle["id"] for vehicle in await self._world.vehicles_now() if _is_on_its_way(vehicle)]
+            if self._clock.monotonic_s() < patience_until_s:
+                driving = [vehicle_id for vehicle_id in driving if vehicle_id not in before]
+            if driving:
+                return str(driving[0])
             await asyncio.sleep(LOOK_EVERY_S / 2)
-        return True
+        return ""
 
     async def _stop_by_hand(self, vehicle_id: str, button: KioskStop) -> StopAsked | None:
         if button.is_there:
@@ -155,3 +159,7 @@ class FloorPerson:
         if process.returncode and agent_pid is not None and self._world.agent.pid == agent_pid:
             raise StopCommandFailed(f"`storeforward agv stop {vehicle_id}`: {said.decode(errors='replace').strip()}")
         return None if process.returncode else StopAsked(vehicle_id, by_command=True, asked_s=asked_s)
+
+
+def _is_on_its_way(vehicle: Json) -> bool:
+    return bool(vehicle["driving"] and not vehicle["stopped"] and vehicle["nodes_left"] >= NODES_AHEAD_MIN)

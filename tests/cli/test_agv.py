@@ -57,6 +57,15 @@ async def test_show_tells_the_order_and_its_actions(tmp_path: Path) -> None:
         assert json.loads((await agv("show", "agv-1", "--json")).stdout)["picks"] == 1
 
 
+def test_a_stopped_agents_vehicle_begins_anew_under_the_settings_that_name_it(tmp_path: Path) -> None:
+    vehicle = ["[[vehicles]]", *(f'{key} = "agv-1"' for key in ("id", "manufacturer", "serial_number", "port"))]
+    (tmp_path / "store.toml").write_text("\n".join(vehicle))
+    result = invoke("forget", "agv-1", "--config", tmp_path / "store.toml", "--data", tmp_path / "data")
+    assert (result.exit_code, "the mission of agv-1 can be read" in result.stderr) == (1, True)
+    result = invoke("forget", "agv-7", "--config", tmp_path / "store.toml", "--data", tmp_path / "data")
+    assert (result.exit_code, "there are agv-1" in result.stderr) == (1, True)
+
+
 async def test_stop_and_release_name_who_wants_them(tmp_path: Path) -> None:
     async with shop(tmp_path) as (agv, floor):
         stopped = await agv("stop", "agv-1", "--reason", "glass on the floor")

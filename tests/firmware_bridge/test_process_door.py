@@ -1,6 +1,7 @@
 """Who gets in at the bridge's socket: one client a vehicle, of the same user, that greets; the rest hears why not."""
 
 import os
+import select
 import socket
 import stat
 import subprocess
@@ -11,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from firmware_bridge import LinkUp, PortLost
+from firmware_bridge import LinkUp, PortLost, StopReason
 from firmware_bridge.message_socket import MessageSocket
 from firmware_bridge.socket_bridge import SocketBridge
 from firmware_bridge.socket_messages import VERSION, Goodbye, Hello, Message, MessageReader, Submit, Welcome, pack
@@ -103,6 +104,15 @@ def test_the_vehicles_of_one_bridge_do_not_know_of_each_other(server: SocketServ
 
 def test_a_vehicle_that_is_not_here_is_refused_with_those_that_are(server: SocketServer, path: Path) -> None:
     with SocketBridge(path, vehicle="agv-9") as bridge:
+        assert refusal_of(bridge) == "no vehicle 'agv-9' here: expected one of agv-1, agv-2"
+
+
+def test_the_reason_is_heard_also_by_a_client_that_was_about_to_speak(server: SocketServer, path: Path) -> None:
+    with SocketBridge(path, vehicle="agv-9") as bridge:
+        assert select.select([bridge.fileno()], [], [], DEADLINE_S)[0], "the goodbye is there, and unread"
+        server.end()
+        bridge.stop(StopReason.TEST)
+        bridge.stop(StopReason.TEST)
         assert refusal_of(bridge) == "no vehicle 'agv-9' here: expected one of agv-1, agv-2"
 
 

@@ -23,6 +23,7 @@ from firmware_bridge import (
     PortOpened,
     Refusal,
     Released,
+    ReleaseFailed,
     Result,
     SerialBridge,
     StopAcknowledged,
@@ -151,6 +152,25 @@ def test_a_stop_from_any_thread_is_acknowledged_and_only_a_release_releases(far:
         watched.bridge.release(latched.latch)
         assert watched.until(Released, len(watched.told(Released)) + 1).latch == latched.latch
         assert 0 < watched.bridge.statistics().stop_wait_us_max < 1_000_000
+
+
+def test_a_stop_asked_for_just_before_the_end_still_goes_out(far: PtyVehicle) -> None:
+    for stops in range(1, 21):  # whether the loop sees the stop or the end first is a race
+        with Watched(far.port) as watched:
+            watched.until(LinkUp)
+            watched.bridge.stop(StopReason.PERSON)
+            watched.bridge.close()
+        deadline_us = now_us() + 5_000_000
+        while len(far.vehicle.stops) < stops and now_us() < deadline_us:
+            select.select([], [], [], 0.01)
+        assert len(far.vehicle.stops) >= stops
+
+
+def test_a_release_without_a_port_is_told_at_once_although_no_port_comes(tmp_path: Path) -> None:
+    with Watched(str(tmp_path / "nothing")) as watched:
+        watched.until(PortLost)
+        watched.bridge.release(7)
+        assert watched.until(ReleaseFailed).asked == 7
 
 
 def test_a_release_names_a_latch(far: PtyVehicle) -> None:

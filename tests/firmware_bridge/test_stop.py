@@ -186,6 +186,31 @@ def test_nothing_but_a_release_releases() -> None:
     assert not any(frame[2:3] == b"\xe3" for frame in world.vehicle.frames)
 
 
+def test_a_release_whose_port_went_away_has_failed_and_is_not_sent_when_the_port_is_back() -> None:
+    world = World().opened()
+    world.vehicle.mute = True
+    world.station.release(1, int(world.now_us))
+    world.run_for(20_000)
+    world.station.port_lost(int(world.now_us))
+    world.run_for(10_000)
+    assert [(event.asked, event.why) for event in world.told(ReleaseFailed)] == [(1, "the vehicle did not answer")]
+    world.vehicle.mute = False
+    world.opened()
+    world.run_for(1_000_000)
+    assert sum(frame[2:3] == b"\xe3" for frame in world.vehicle.frames) == 1
+    assert world.told(Released) == []
+
+
+def test_a_release_without_a_port_has_failed_at_once_and_waits_for_none() -> None:
+    world = World()
+    world.station.release(1, int(world.now_us))
+    world.run_for(10_000)
+    assert [event.asked for event in world.told(ReleaseFailed)] == [1]
+    world.opened()
+    world.run_for(1_000_000)
+    assert world.told(Released) == []
+
+
 def test_the_longest_frame_is_what_the_limit_is_made_of() -> None:
     world = world_with_a_full_queue(preempts=True)
     world.run_for(20_000)

@@ -1,42 +1,31 @@
-"""A shop floor for tests: one of our vehicles whole, in this process, its firmware on a pty, a broker, fleet control.
+"""A shop floor for tests: one of our vehicles whole, a broker, and fleet control.
 
 A machine that is busy with other tests may let a lease run out: `until` is also the person who then releases the
 vehicle, as anybody in the shop would.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from pathlib import Path
-from random import Random
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
-from agent.clock import IdFactory, SystemClock
 from agent.event_types import Stream
-from agent.events import EventDecoder, Origin
-from agent.fleet.refusals import NotStopped, ReleaseRefused, VehicleOutOfReach
 from agent.fleet.topics import ProtocolVersion, VehicleIdentity
-from agent.fleet.vehicle import Vehicle
-from agent.fleet.vehicle_status import LineState, VehicleStatus
-from agent.log import START, EventLog
-from agent.settings import LinkSettings, LogSettings, VehicleSettings
-from agent.topics import DeviceName
+from agent.fleet.vehicle_status import LineState
+from agent.log import START
 from firmware_bridge import StatusFlags
-from sim.broker import Broker, running_broker
-from sim.vehicle import Vehicle as Firmware
+from sim.broker import running_broker
 from sim.vehicle import VehicleOptions
 from tests import waiting
 from tests.fleet.master import Master
 from tests.fleet.peer.orders import action, node, order
+from tests.fleet.whole_vehicle import WholeVehicle
 
-__all__ = ["BRIDGE_SOCKET", "IDENTITY", "VEHICLE_ID", "Floor", "fetch", "settings_of"]
+__all__ = ["IDENTITY", "OPTIONS", "Floor", "fetch"]
 
 Json = Any  # Any: JSON
 
-VEHICLE_ID: Final = "agv-1"
-BRIDGE_SOCKET: Final = "bridge.sock"
 IDENTITY: Final = VehicleIdentity("acme", "0042", ProtocolVersion.V2_1_0)
 OPTIONS: Final = VehicleOptions(serial="0042", speed_mm_s=1600, pick_ms=300)
 
@@ -48,31 +37,10 @@ def fetch(order_id: str = "fetch", *, way_m: float = 1.0, from_m: float = 0.0) -
     return order(order_id, 0, node("start", 0, from_m), shelf, node("till", 4, from_m + 2 * way_m, drop))
 
 
-def settings_of(firmware: Firmware, bridge: Literal["agent", "process"] = "agent") -> VehicleSettings:
-    """The vehicle's settings."""
-    return VehicleSettings(
-        id=VEHICLE_ID,
-        manufacturer=IDENTITY.manufacturer,
-        serial_number=IDENTITY.serial_number,
-        vda5050="2.1.0",
-        port=str(firmware.line),
-        bridge=bridge,
-        speed_m_s_max=1.6,
-    )
-
-
-@dataclass
-class Floor:
+class Floor(WholeVehicle):
     """Everything of one vehicle. Make it with `open`."""
 
-    broker: Broker
-    firmware: Firmware
-    log: EventLog
-    decoder: EventDecoder
-    vehicle: Vehicle
-    running: asyncio.Task[None]
     master: Master
-    make: Callable[[], Vehicle]
 
     @classmethod
     @asynccontextmanager
@@ -80,47 +48,21 @@ class Floor:
         cls,
         folder: Path,
         options: VehicleOptions = OPTIONS,
-        *,
-        log_settings: LogSettings | None = None,
-        bridge: Literal["agent", "process"] = "agent",
+        **settings: Any,  # Any: of WholeVehicle.beside
     ) -> AsyncIterator[Self]:
-        """The vehicle stands at (0, 0), released, and fleet control knows of it. A bridge process is the caller's."""
-        clock = SystemClock()
-        new_id = IdFactory(clock.wall, Random())
-        async with AsyncExitStack() as closing:
-            broker = await closing.enter_async_context(running_broker("iotcore", folder / "broker"))
-            firmware = Firmware(folder / "firmware", options)
-            closing.callback(firmware.stop)
-            await asyncio.to_thread(firmware.start)
-            log = EventLog.open(folder / "log", log_settings or LogSettings(), clock=clock, new_id=new_id)
-            closing.push_async_callback(log.close)
-            decoder = EventDecoder(Origin(DeviceName("store-1", "box-1")), wall=clock.wall, new_id=new_id)
-            master = await closing.enter_async_context(Master.listening(broker.port, IDENTITY))
-
-            def make() -> Vehicle:
-                return Vehicle(
-                    settings_of(firmware, bridge),
-                    LinkSettings(port=broker.port),
-                    log,
-                    decoder,
-                    clock=clock,
-                    random=Random(),
-                    bridge_socket=folder / BRIDGE_SOCKET,
-                )
-
-            vehicle = make()
-            floor = cls(broker, firmware, log, decoder, vehicle, asyncio.create_task(vehicle.run()), master, make)
-            closing.push_async_callback(floor.leave)
+        """The vehicle stands at (0, 0), released, and fleet control knows of it."""
+        async with (
+            running_broker("iotcore", folder / "broker") as broker,
+            Master.listening(broker.port, IDENTITY) as master,
+            cls.beside(broker, IDENTITY, folder, options, **settings) as floor,
+        ):
+            floor.master = master
             await floor.until(lambda: "ONLINE" in master.words)
             await floor.release()
             await floor.until(lambda: floor.status.position is not None)  # before, no order can be judged
             yield floor
 
     # --- the vehicle --------------------------------------------------------------------------------------
-
-    @property
-    def status(self) -> VehicleStatus:
-        return self.vehicle.status()
 
     def actions(self) -> dict[str, str]:
         """The status of each action, UNKNOWN for those that nobody knows of."""
@@ -143,27 +85,10 @@ class Floor:
         latches = [seen.what for seen in self.firmware.truth() if seen.what in {"latched", "released"}]
         return latches[-1] == "latched" and self.status.stopped and not self.status.driving
 
-    async def leave(self) -> None:
-        """The agent ends in good order."""
-        self.running.cancel()
-        await asyncio.gather(self.running, return_exceptions=True)
-
     async def begin_again(self) -> None:
-        """The agent starts anew on the same log."""
-        self.vehicle = self.make()
-        self.running = asyncio.create_task(self.vehicle.run())
-
-    # --- people -------------------------------------------------------------------------------------------
-
-    async def release(self, by: str = "ann") -> None:
-        """Release it, again while it says that it is not ready for it."""
-
-        async def released() -> bool:
-            with suppress(ReleaseRefused, VehicleOutOfReach, NotStopped):
-                await self.vehicle.release(by)
-            return not self.status.stopped
-
-        await waiting.until(released)
+        """The agent starts, and can be told orders: what fleet control sends earlier is lost."""
+        self.begin()
+        await self.until(lambda: self.status.fleet_control.online, releasing=False)
 
     async def until(self, condition: Callable[[], bool], *, releasing: bool = True) -> None:
         """Return when the condition holds; a lease that ran out is released meanwhile."""
@@ -174,17 +99,12 @@ class Floor:
                 return True
             status = self.status
             if releasing and status.line.state is LineState.UP and status.stop_cause == "lease":
-                with suppress(ReleaseRefused, VehicleOutOfReach, NotStopped):
-                    await self.vehicle.release("ann")
+                await self.try_to_release()
             return False
 
         await waiting.until(holds)
 
     # --- what happened ------------------------------------------------------------------------------------
-
-    def moved(self) -> list[str]:
-        """Loads that changed hands, as the floor's camera saw it."""
-        return [seen.what for seen in self.firmware.truth() if seen.what in {"pick", "drop"}]
 
     def events(self) -> list[Json]:
         """The stream `agv` as it is stored."""

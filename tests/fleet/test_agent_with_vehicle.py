@@ -1,6 +1,7 @@
 """An agent process with a vehicle: killed in the middle of a pick, out of settings, without vehicles."""
 
 import asyncio
+import json
 import sqlite3
 import subprocess
 import sys
@@ -15,8 +16,9 @@ import pytest
 from sim.broker import running_broker
 from sim.vehicle import Vehicle as Firmware
 from tests.agent_process import AgentProcess, running_agent
-from tests.fleet.floor import IDENTITY, OPTIONS, fetch, settings_of
+from tests.fleet.floor import IDENTITY, OPTIONS, fetch
 from tests.fleet.master import Master
+from tests.fleet.whole_vehicle import settings_of
 from tests.test_app import MODULES_OF_A_RUNNING_AGENT
 from tests.waiting import until
 
@@ -80,7 +82,8 @@ async def said(master: Master, word: str) -> bool:
 
 
 def toml(firmware: Firmware, port: int) -> str:
-    settings = settings_of(firmware).model_dump(include={"id", "manufacturer", "serial_number", "vda5050", "port"})
+    kept = {"id", "manufacturer", "serial_number", "vda5050", "port"}
+    settings = settings_of(firmware, IDENTITY, OPTIONS).model_dump(include=kept)
     lines = [f'{key} = "{value}"' for key, value in settings.items()]
     return "\n".join([f"[link]\nport = {port}", "[[vehicles]]", *lines])
 
@@ -178,12 +181,40 @@ async def test_a_damaged_journal_keeps_its_vehicle_standing_and_everybody_hears_
             async with session.post("http://agent/v1/agvs/agv-1/stop", json={"by": "ann"}) as answer:
                 assert answer.status == 200
             async with session.post("http://agent/v1/agvs/agv-1/release", json={"by": "ann"}) as answer:
-                assert (answer.status, "move the log aside" in await answer.text()) == (409, True)
+                assert (answer.status, "storeforward agv forget agv-1" in await answer.text()) == (409, True)
         await shop.master.order(fetch())
         await until(lambda: tells_why(shop.master, before, "orderError"))
         state = shop.master.states[-1]
         assert (state["orderId"], state["operatingMode"], state["safetyState"]["eStop"]) == ("", "SERVICE", "REMOTE")
         assert shop.firmware.seen("move_begin") == []
+
+
+async def test_a_vehicle_whose_journal_was_damaged_begins_anew_when_a_person_says_so(tmp_path: Path) -> None:
+    async with Shop.open(tmp_path, pick_ms=100) as shop:
+        await shop.release()
+        await shop.agent.child.stop()
+        with closing(sqlite3.connect(shop.agent.folder.log / "events.sqlite")) as database, database:
+            database.execute("UPDATE journal SET body = ''")
+        await shop.agent.child.start()
+        await until(lambda: said(shop.master, "ONLINE"))
+        async with shop.agent.session() as session:
+            async with session.post("http://agent/v1/agvs/agv-1/forget", json={"by": "ann"}) as answer:
+                assert answer.status == 200
+                kept_in = Path((await answer.json())["kept_in"])
+            async with session.post("http://agent/v1/agvs/agv-1/forget", json={"by": "ann"}) as answer:
+                assert (answer.status, "can be read" in await answer.text()) == (409, True)
+        kept = (await asyncio.to_thread(kept_in.read_text, "utf-8")).splitlines()
+        assert kept
+        assert not any(json.loads(line)["intact"] for line in kept)
+        await shop.until(lambda found: found["line"]["state"] == "up" and found["stopped"], releasing=False)
+        await shop.until(lambda found: found["fleet_control"]["online"], releasing=False)
+        await shop.master.order(fetch(way_m=0.5))
+        await shop.until(lambda found: found["order_id"] == "fetch", releasing=False)
+        assert shop.firmware.seen("move_begin") == []
+        await shop.release()
+        await shop.until(is_done)
+        assert moved(shop.firmware) == ["pick", "drop"]
+        assert not (await shop.vehicle())["paused"]
 
 
 async def tells_why(master: Master, before: int, *error_types: str) -> bool:

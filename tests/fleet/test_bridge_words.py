@@ -7,6 +7,7 @@ import pytest
 import firmware_bridge as bridge
 from agent.fleet.bridge_words import bridge_command, facts_of, is_motion, outcome_of, was_not_moved
 from agent.fleet.commands import Command, Control, ControlMotion, Drive, Outcome, Perform
+from agent.fleet.errors import ErrorLevel
 from agent.fleet.model import ActionParameter, NodeRef
 from agent.fleet.vehicle_state import Battery, Load, Pose, Velocity
 
@@ -107,6 +108,23 @@ def test_telemetry_is_told_in_metres_radians_and_per_cent() -> None:
     assert facts.velocity == Velocity(0.8, 0.0, -0.1)
     assert (facts.battery, facts.driving) == (Battery(55.5, charging=True), True)
     assert facts.loads == (Load("box-1", "EPAL"),)
+
+
+@pytest.mark.parametrize(
+    ("faults", "told"),
+    [
+        (bridge.Faults(0), []),
+        (bridge.Faults.DRIVE, ["driveFault"]),
+        (bridge.Faults.POSITION_LOST, ["localizationError"]),
+        (bridge.Faults.LIFT | bridge.Faults.BATTERY, ["liftFault", "batteryFault"]),
+        (bridge.Faults(0x40), ["vehicleFault"]),
+    ],
+)
+def test_each_fault_of_the_vehicle_is_an_error_that_needs_a_person(faults: bridge.Faults, told: list[str]) -> None:
+    status = bridge.Status(0, 1, 0, 0, 0, 0, 0, 1000, bridge.StatusFlags(0), faults, 0, 0, 0, 0)
+    found = facts_of(status, "shop", Load()).faults
+    assert [error.error_type.value for error in found] == told
+    assert all(error.level is ErrorLevel.FATAL and error.description and error.hint for error in found)
 
 
 def test_a_lost_position_is_told_and_an_empty_fork_too() -> None:

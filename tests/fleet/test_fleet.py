@@ -1,6 +1,7 @@
 """All vehicles of a box together: a stop of all reaches every one of them."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,9 @@ class Stubborn:
         raise NotStopped(by)
 
     def resolve(self, action_id: str, *, done: bool, by: str) -> None:
+        raise NotImplementedError
+
+    async def forget(self, by: str) -> Path:
         raise NotImplementedError
 
 

@@ -51,11 +51,11 @@ async def test_what_was_written_is_restored_with_the_boot_it_belongs_to(tmp_path
     async with threaded_log(tmp_path) as log:
         async with journal(log) as one:
             await stored(one, FIRST)
-            one.boot_count = 3
+            one.boot = 3
             await stored(one, *entries)
         restored = MissionJournal(log, "agv-1", lambda: None).restore()
         assert restored.entries == [FIRST, *entries]
-        assert restored.boot_count == 3
+        assert restored.boot == 3
         assert MissionJournal(log, "agv-2", lambda: None).restore().entries == []
 
 
@@ -96,6 +96,17 @@ async def test_a_snapshot_takes_the_place_of_all_before_it(tmp_path: Path) -> No
         again = MissionJournal(log, "agv-1", lambda: None)
         assert again.restore().entries == [Snapshot(MissionState(9)), PauseAsked(wanted=True)]
         assert again.write([PauseAsked(wanted=False)]) == SNAPSHOT_ENTRIES + 4
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+async def test_a_journal_that_lacks_an_entry_is_refused(tmp_path: Path, lost: int) -> None:
+    async with threaded_log(tmp_path) as log:
+        async with journal(log) as one:
+            await stored(one, FIRST, *[PauseAsked(wanted=True)] * 3)
+        with closing(sqlite3.connect(log.file, isolation_level=None)) as other:
+            other.execute("DELETE FROM journal WHERE number = ?", (lost,))
+        with pytest.raises(LogUnreadable, match=rf"goes on with entry {lost + 1}: what stood between is lost"):
+            MissionJournal(log, "agv-1", lambda: None).restore()
 
 
 @pytest.mark.parametrize("row", [b"", b"1 2\n", b'1 2\n{"kind": "of_tomorrow"}', b"one two\n{}"])

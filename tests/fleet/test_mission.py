@@ -356,6 +356,15 @@ def test_rule_34_an_action_of_the_last_node_delays_a_hard_one_of_the_next() -> N
     assert it.performing == ["b"]
 
 
+def test_no_more_actions_are_begun_at_once_than_a_vehicle_takes() -> None:
+    it = rig(ANY_BLOCKING)
+    actions = tuple(act(f"a{number}", blocking="SOFT") for number in range(10))
+    it.order(order(2, actions={0: actions}))
+    assert len(it.performing) == 8
+    it.end(next(iter(it.open.values())))
+    assert it.performing[-1] == "a8"
+
+
 @pytest.mark.parametrize("blocking", [BlockingType.SOFT, BlockingType.HARD])
 def test_rule_34_a_blocking_action_waits_for_standstill(blocking: BlockingType) -> None:
     it = rig()

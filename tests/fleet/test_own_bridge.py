@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.fleet.vehicle_status import LineState
-from tests.fleet.floor import BRIDGE_SOCKET, VEHICLE_ID, Floor, fetch
+from tests.fleet.floor import Floor, fetch
+from tests.fleet.whole_vehicle import BRIDGE_SOCKET, VEHICLE_ID
 
 
 @contextmanager

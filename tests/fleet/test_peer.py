@@ -13,11 +13,13 @@ import pytest
 from agent.fleet import VehicleIdentity
 from sim.broker import BrokerKind, running_broker
 from sim.vehicle import Vehicle as Firmware
+from sim.vehicle import VehicleOptions
 from tests.fleet.peer import exchanges
-from tests.fleet.peer.our_vehicle import PICK_MS, running_vehicle
 from tests.fleet.peer.processes import Master, running_master
+from tests.fleet.whole_vehicle import WholeVehicle
 
 VEHICLE = VehicleIdentity("acme", "agv-1")
+PICK_MS = 100
 
 Json = Any  # Any: JSON
 
@@ -43,14 +45,16 @@ def contradictions(states: list[Json]) -> list[str]:
 @asynccontextmanager
 async def ready(kind: BrokerKind, folder: Path, *, pick_ms: int = PICK_MS) -> AsyncIterator[tuple[Master, Firmware]]:
     """The peer and our vehicle, which know of each other; at the end the peer's validator has dropped nothing."""
+    options = VehicleOptions(speed_mm_s=1000, pick_ms=pick_ms)
     async with (
         running_broker(kind, folder / "broker") as broker,
         running_master(broker, VEHICLE) as master,
-        running_vehicle(broker, VEHICLE, folder, pick_ms=pick_ms) as (_, firmware),
+        WholeVehicle.beside(broker, VEHICLE, folder, options, visualization_interval_s=0.2) as whole,
+        whole.released_for_ever(),
     ):
         await master.heard("connection", connectionState="ONLINE")
         await master.saw_state(lambda state: bool(state["safetyState"]["eStop"] == "NONE" and "agvPosition" in state))
-        yield master, firmware
+        yield master, whole.firmware
     assert master.complaints() == []
     assert contradictions([report["body"] for report in master.said("state")]) == []
 

@@ -91,7 +91,7 @@ async def test_staff_tap_at_two_kiosks_on_a_day_that_follows_others(
     assert not (out / "data" / "history.csv").exists()
     check_vehicles(summary)
     assert summary["agv_stops"] >= 1
-    assert summary["agv_stop_command_ms"] > 0
+    assert summary["stop_ms_max"] > 0 < summary["agv_stop_command_ms"]
     assert (summary["agv_kiosk_stops"] > 0) == (out / "kiosk-stopped.png").exists()
     assert summary["invariants"]["a stopped vehicle stood until a person released it"]
     assert (out / "vehicles" / "agv-1" / "truth.jsonl").read_text().count('"what": "pick"') >= 1

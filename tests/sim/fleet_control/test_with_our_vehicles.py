@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
 
@@ -11,13 +12,16 @@ from agent.fleet import VehicleIdentity
 from sim.broker import Broker, running_broker
 from sim.fleet_control import MAP_ID, Errand, FleetControl, OrderIssuer, OrderRules, Place, Progress, StoreMap
 from sim.fleet_control.store_map import PlaceKind
-from tests.fleet.peer.our_vehicle import running_vehicle
+from sim.vehicle import VehicleOptions
+from tests.fleet.whole_vehicle import WholeVehicle
 from tests.waiting import until
 
 ONE, TWO = VehicleIdentity("acme", "agv-1"), VehicleIdentity("acme", "agv-2")
 STEP_M = 0.15
 RULES = OrderRules(base_nodes=2, extend_at_nodes=1)
 DEADLINE_S = 30.0
+NEAR = VehicleOptions(speed_mm_s=1000, pick_ms=100)
+FAR = replace(NEAR, x_mm=round(6 * STEP_M * 1000))
 
 
 def corridor() -> StoreMap:
@@ -48,8 +52,10 @@ async def test_two_vehicles_share_the_errands_and_lift_each_load_once(tmp_path: 
     async with (
         running_broker("mosquitto", tmp_path / "broker") as broker,
         running_issuer(broker) as issuer,
-        running_vehicle(broker, ONE, tmp_path / "one") as (_, near_one),
-        running_vehicle(broker, TWO, tmp_path / "two", x_m=6 * STEP_M) as (_, near_two),
+        WholeVehicle.beside(broker, ONE, tmp_path / "one", NEAR, map_id=MAP_ID) as one,
+        WholeVehicle.beside(broker, TWO, tmp_path / "two", FAR, map_id=MAP_ID) as two,
+        one.released_for_ever(),
+        two.released_for_ever(),
         asyncio.timeout(DEADLINE_S),
     ):
 
@@ -62,20 +68,20 @@ async def test_two_vehicles_share_the_errands_and_lift_each_load_once(tmp_path: 
         reports = [await issuer.settled(errand_id) for errand_id in ("bread", "milk")]
         assert [(each.progress, each.reason) for each in reports] == [(Progress.FINISHED, "")] * 2
         assert {each.vehicle for each in reports} == {ONE, TWO}
-        for firmware in (near_one, near_two):
-            assert [seen.what for seen in firmware.truth() if seen.what in {"pick", "drop"}] == ["pick", "drop"]
+        assert one.moved() == two.moved() == ["pick", "drop"]
 
 
 async def test_a_vehicle_whose_order_was_cancelled_takes_the_next(tmp_path: Path) -> None:
     async with (
         running_broker("iotcore", tmp_path / "broker") as broker,
         running_issuer(broker) as issuer,
-        running_vehicle(broker, ONE, tmp_path / "one") as (vehicle, firmware),
+        WholeVehicle.beside(broker, ONE, tmp_path / "one", NEAR, map_id=MAP_ID) as one,
+        one.released_for_ever(),
         asyncio.timeout(DEADLINE_S),
     ):
 
         async def driving() -> bool:
-            return vehicle.status().driving
+            return one.status.driving
 
         issuer.request(Errand("changed-mind", "sku-1", "p8", "p9"))
         await until(driving)
@@ -83,4 +89,4 @@ async def test_a_vehicle_whose_order_was_cancelled_takes_the_next(tmp_path: Path
         issuer.request(Errand("milk", "sku-2", "p1", "p3"))
         assert (await issuer.settled("changed-mind")).progress is Progress.CANCELLED
         assert (await issuer.settled("milk")).progress is Progress.FINISHED
-        assert [seen.what for seen in firmware.truth() if seen.what in {"pick", "drop"}] == ["pick", "drop"]
+        assert one.moved() == ["pick", "drop"]
