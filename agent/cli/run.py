@@ -1,9 +1,12 @@
 """`storeforward run`: the agent in the foreground, for a service manager or a terminal."""
 
 import asyncio
+import logging
+import os
 import signal
 import sys
 from pathlib import Path
+from threading import Timer
 from typing import Final
 
 import click
@@ -13,6 +16,10 @@ from agent.cli.options import config_option, data_folder, data_option, load
 __all__ = ["run"]
 
 SWITCH_INTERVAL_S: Final = 0.0001
+STOP_TIMEOUT_S: Final = 20.0
+"""A disk or a thread that hangs must not keep the process for ever; what was acknowledged is on the disk already."""
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(
@@ -37,8 +44,33 @@ def run(config_file: Path | None, data: Path | None) -> None:
 
     async def serve() -> None:
         agent = Agent(loaded.settings, folder, clock)
+
+        def stop() -> None:
+            _give_up_after(STOP_TIMEOUT_S)
+            agent.stop()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, agent.stop)
+            asyncio.get_running_loop().add_signal_handler(number, stop)
         await agent.run()
 
-    asyncio.run(serve())
+    try:
+        asyncio.run(serve())
+    except BaseException:
+        _give_up_after(STOP_TIMEOUT_S)  # also where the last words find no reader
+        raise
+
+
+def _give_up_after(timeout_s: float) -> None:
+    """End the process after a while, whatever still runs in it."""
+    timer = Timer(timeout_s, _give_up, [timeout_s])
+    timer.daemon = True
+    timer.start()
+
+
+def _give_up(timeout_s: float) -> None:
+    from agent.log_lines import log_event  # noqa: PLC0415 - as above
+
+    message = f"something hangs: it did not end within {timeout_s:g} s, and is ended now"
+    log_event(logger, logging.ERROR, "agent.stop_gave_up", message)
+    logging.shutdown()
+    os._exit(1)
