@@ -13,6 +13,7 @@ import pytest
 
 from agent.clock import Clock, ShopClock
 from agent.log_lines import KINDS_MAX, SAME_LINE_INTERVAL_S, SAME_LINES_MAX, log_event, set_up_logging
+
 CLOCK = ShopClock(datetime(2026, 3, 6, 10, 42, tzinfo=UTC), 0.0, 0.0)
 AGENT = logging.getLogger("agent.x")
 
@@ -151,7 +152,7 @@ def test_a_fault_in_a_loop_is_told_a_few_times_and_then_once_a_minute_with_the_n
 def test_any_number_of_kinds_of_lines_takes_bounded_memory(tmp_path: Path) -> None:
     output = Output(tmp_path / "log")
     for number in range(10 * KINDS_MAX):
-        AGENT.error("fault %s" + str(number), "x" * 50_000)  # noqa: G003 - as a careless library would
+        AGENT.error("fault %s" + str(number), "x" * 50_000)
     (repeats,) = logging.getLogger().handlers[0].filters
     assert len(repeats._kinds) == KINDS_MAX  # type: ignore[union-attr]  # our own filter
     assert max(map(len, output.text().splitlines())) < 5_000
