@@ -56,6 +56,14 @@ def closed(draft: Draft) -> dict[str, Any]:
 # --- what comes out ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("C5")
+def test_a_sale_in_a_leap_second_is_taken_and_every_time_on_the_wire_is_utc() -> None:
+    (draft,) = decode({**SHORT, "time": "2017-01-01T00:59:60.5+01:00"})
+    assert closed(draft)["time"] == "2016-12-31T23:59:59.500Z"
+    assert problems({**SHORT, "time": "2017-01-01T12:00:60Z"})[0].path == "time"
+
+
+
 @pytest.mark.parametrize("name", sorted(EVENT_TYPES))
 def test_every_type_round_trips(name: str) -> None:
     row = EVENT_TYPES[name]

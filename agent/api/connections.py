@@ -19,6 +19,7 @@ LOCAL_RESERVE: Final = 64
 TCP_RESERVE: Final = 160
 """Descriptors that no TCP connection keeps, so that callers on this machine are served while others crowd in."""
 KEEPALIVE_S: Final = 75.0  # without a request, from the first moment on
+LINGERING_S: Final = 1.0  # what a refused body's sender still sends is read, so that it sees the answer
 _BUSY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
     b"Content-Type: text/plain\r\nContent-Length: 26\r\n\r\ntoo many open connections\n"
@@ -36,6 +37,7 @@ class _Connection(web.RequestHandler):
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=KEEPALIVE_S,
+            lingering_time=LINGERING_S,
             access_log=None,  # type: ignore[arg-type]  # off, as everywhere in aiohttp
         )
         self._reserve = reserve
