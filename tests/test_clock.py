@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock import IdFactory, ShopClock, SystemClock, boot_id, clock_synchronised, moment_of, rfc3339, system_random
+from agent.clock import (
+    IdFactory,
+    ShopClock,
+    SystemClock,
+    boot_id,
+    clock_synchronised,
+    moment_of,
+    rfc3339,
+    system_random,
+)
 
 NOON = datetime(2017, 3, 5, 12, tzinfo=UTC)
 moments = st.builds(
@@ -110,6 +119,7 @@ def test_only_the_kernels_error_state_means_unsynchronised(
     assert clock_synchronised() is answer
 
 
+@pytest.mark.case("C5")
 @pytest.mark.parametrize(
     ("moment", "text"),
     [

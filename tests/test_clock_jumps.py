@@ -16,7 +16,6 @@ from sim.broker import running_broker
 from tests.agent_process import AgentProcess, running_agent, scan, settings_toml
 from tests.examples import EXAMPLES
 from tests.link.device import Cloud
-from tests.waiting import until
 
 JUMPS_D: Final = (400, -400)
 SOON_S: Final = 20.0
@@ -85,7 +84,12 @@ async def test_a_jump_of_400_days_expires_nothing_and_delays_nothing(
     async with jumping_agent(tmp_path, monkeypatch) as (agent, wall, cloud), agent.session() as till:
         _, first = await agent.post([scan("before-1"), scan("before-2")])
         await heard_soon(cloud, 2)
-        asked = {"request_id": "r-1", "basket_id": EXAMPLES["pos.scan.v1"]["basket_id"], "kind": "add_item", "sku": "4711"}
+        asked = {
+            "request_id": "r-1",
+            "basket_id": EXAMPLES["pos.scan.v1"]["basket_id"],
+            "kind": "add_item",
+            "sku": "4711",
+        }
         async with till.post("http://agent/v1/tills/till-3/requests", json=asked) as answer:
             assert answer.status == 201, await answer.text()
         before_s = monotonic()
@@ -98,9 +102,11 @@ async def test_a_jump_of_400_days_expires_nothing_and_delays_nothing(
         assert abs(recorded - wall.now()) < timedelta(hours=1), "it sees the jump"
         status, again = await agent.post([scan("before-1"), scan("before-2")])
         assert status == 200, "a pair is remembered over the jump"
-        assert [event["sequence"] for event in again["events"]] == [1, 2] == [
-            event["sequence"] for event in first["events"]
-        ]
+        assert (
+            [event["sequence"] for event in again["events"]]
+            == [1, 2]
+            == [event["sequence"] for event in first["events"]]
+        )
         async with till.get("http://agent/v1/tills/till-3/requests/r-1") as answer:
             request = await answer.json()
         assert monotonic() - before_s < TTL_S

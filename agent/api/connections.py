@@ -19,7 +19,7 @@ LOCAL_RESERVE: Final = 64
 TCP_RESERVE: Final = 160
 """Descriptors that no TCP connection keeps, so that callers on this machine are served while others crowd in."""
 KEEPALIVE_S: Final = 75.0  # without a request, from the first moment on
-LINGERING_S: Final = 1.0  # what a refused body's sender still sends is read, so that it sees the answer
+LINGERING_S: Final = 0.3  # what a refused body's sender still sends is read, so that it sees the answer
 _BUSY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
     b"Content-Type: text/plain\r\nContent-Length: 26\r\n\r\ntoo many open connections\n"

@@ -118,7 +118,11 @@ def test_a_chunk_of_another_size_is_refused(tmp_path: Path) -> None:
 @pytest.mark.case("P6")
 def test_an_applier_that_fails_by_a_fault_of_ours_is_told_and_harms_no_other_set(tmp_path: Path) -> None:
     applied: list[Path] = []
-    packs = Packs(PackShelf(tmp_path), {"catalogue": lambda _: [][1], "offers": applied.append})
+
+    def fail(_: Path) -> None:
+        raise IndexError("list index out of range")
+
+    packs = Packs(PackShelf(tmp_path), {"catalogue": fail, "offers": applied.append})
     for name in packs.sets:
         packs.manifest(name, manifest(b"x"))
         packs.chunk(name, sha256(b"x").hexdigest(), 0, b"x")
