@@ -52,7 +52,6 @@ class Wall:
 async def jumping_agent(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[AgentProcess, Wall, Cloud]]:
-    folder.mkdir(exist_ok=True)
     wall = Wall(folder / "wall")
     async with running_broker("mosquitto", folder / "broker") as broker, Cloud.listening(broker.port) as cloud:
         settings = settings_toml(

@@ -24,7 +24,8 @@ CALLS: Final = 4
 def bomb(compressor: Any) -> bytes:  # Any: zlib's compressor has no name
     """200 megabytes of blanks as 200 kilobytes."""
     blank = b" " * 1_000_000
-    return b"".join(compressor.compress(blank) for _ in range(UNPACKED_BYTES // len(blank))) + compressor.flush()
+    parts = [compressor.compress(blank) for _ in range(UNPACKED_BYTES // len(blank))]
+    return b"".join([*parts, compressor.flush()])
 
 
 def peak_bytes(agent: AgentProcess) -> int:
