@@ -17,6 +17,7 @@ QUEUE_BYTES_MAX: Final = 1_048_576
 PIECE_BYTES: Final = 4_096  # PIPE_BUF: a pipe that polls as writable takes as much without waiting
 RETRY_S: Final = 0.5  # after a full disk, or a reader that has gone
 CLOSE_TIMEOUT_S: Final = 1.0
+LOOK_UP_MS: Final = 200  # while there is no room, whether it is still wanted
 
 
 class LineOutput:
@@ -31,7 +32,7 @@ class LineOutput:
         self._dropped = 0
         self._torn = False
         """Whether the output ends in the middle of a line."""
-        self._closing = False
+        self._closing = self._over = False
         self._changed = Condition()
         self._thread = Thread(target=self._run, name="log-lines", daemon=True)
         self._thread.start()
@@ -52,21 +53,24 @@ class LineOutput:
             self._dropped += 1
 
     def close(self) -> None:
-        """Write what is queued, for a second at most."""
+        """Write what is queued, for a second at most; the descriptor is left alone afterwards."""
         with self._changed:
             self._closing = True
             self._changed.notify()
         self._thread.join(CLOSE_TIMEOUT_S)
+        self._over = True
+        self._thread.join(CLOSE_TIMEOUT_S)
 
     def _run(self) -> None:
-        while True:
+        while not self._over:
             dropped, line = self._next()
             if not dropped and not line:
                 return
             try:
                 self._write((self._word_of_dropped(dropped) if dropped else b"") + line)
             except OSError:  # a full disk, a reader that has gone: later lines may fare better
-                self._wait_after_loss(dropped + bool(line))
+                if not self._has_another_chance(dropped + bool(line)):
+                    return
 
     def _next(self) -> tuple[int, bytes]:
         """The next line and how many were dropped before it; neither at the end."""
@@ -82,8 +86,9 @@ class LineOutput:
         rest = memoryview(b"\n" + text if self._torn else text)
         room = select.poll()
         room.register(self._descriptor, select.POLLOUT)
-        while rest:
-            room.poll()
+        while rest and not self._over:
+            if not room.poll(LOOK_UP_MS):
+                continue
             try:
                 written = os.write(self._descriptor, rest[:PIECE_BYTES])
             except BlockingIOError:  # non-blocking, and somebody else was faster
@@ -91,8 +96,10 @@ class LineOutput:
             self._torn = written < len(rest)
             rest = rest[written:]
 
-    def _wait_after_loss(self, lost: int) -> None:
+    def _has_another_chance(self, lost: int) -> bool:
         with self._changed:
-            if not self._closing or self._lines:
-                self._dropped += lost
+            self._dropped += lost
+            if self._closing:
+                return False
             self._changed.wait_for(lambda: self._closing, RETRY_S)
+            return True
