@@ -6,6 +6,7 @@ something happened in the shop, and is the one a simulation may run faster.
 
 import ctypes
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = [
     "SystemClock",
     "boot_id",
     "clock_synchronised",
+    "moment_of",
     "rfc3339",
     "system_random",
 ]
@@ -29,6 +31,7 @@ __all__ = [
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _TIMEX_BYTES = 256  # struct timex is 208; a read-only call needs it zeroed
 _TIME_ERROR = 5
+_LEAP_SECOND = re.compile(r"(T[0-9]{2}:[0-9]{2}):60")
 
 
 class Clock(Protocol):
@@ -98,6 +101,18 @@ def boot_id() -> str:
 def clock_synchronised() -> bool:
     """Whether the kernel says that a time source disciplines the wall clock (adjtimex(2), TIME_ERROR)."""
     return bool(_LIBC.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)) != _TIME_ERROR)
+
+
+def moment_of(text: str) -> datetime:
+    """The moment of an ISO 8601 text; a leap second (RFC 3339, appendix D) is the second before it, as in POSIX time.
+
+    Raises:
+        ValueError: no moment, or a second 60 where no minute has one.
+    """
+    moment = datetime.fromisoformat(_LEAP_SECOND.sub(r"\1:59", text))
+    if _LEAP_SECOND.search(text) and (moment.tzinfo is None or rfc3339(moment)[11:16] != "23:59"):
+        raise ValueError("only the last minute of a UTC day has a second 60")
+    return moment
 
 
 def rfc3339(moment: datetime) -> str:

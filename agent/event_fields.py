@@ -4,13 +4,14 @@ Patterns say `[0-9]`, not `\d`, which would take the digits of every script.
 """
 
 import re
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from agent.card_guard import gs1_check_digit_ok
+from agent.clock import moment_of
 
 __all__ = [
     "FORGOTTEN",
@@ -79,10 +80,10 @@ def _check_day(value: str) -> str:
 
 def _check_instant(value: str) -> str:
     try:
-        datetime.fromisoformat(value)
+        moment = moment_of(value)
     except ValueError:
         raise PydanticCustomError("instant", "not a moment; expected a date and a time of the clock") from None
-    return value
+    return value if moment.second < 59 else value[:17] + "59" + value[19:]  # a leap second is the one before it
 
 
 Amount = Annotated[str, BeforeValidator(_refuse_number), Field(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,4})?$")]

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 from pydantic import ValidationError
 
-from agent.clock import rfc3339
+from agent.clock import moment_of, rfc3339
 from agent.errors import EventRefused, Problem
 from agent.event_types import EVENT_TYPES, TYPE_NAMES, TYPE_PREFIX, EventData, EventType, Stream
 from agent.strict_json import parse_strictly
@@ -297,7 +297,7 @@ def _time_of(value: Any, refuse: _Refuse) -> str | None:
         refuse("time", "not a time", expected)
         return None
     try:
-        moment = datetime.fromisoformat(value)
+        moment = moment_of(value)
         if moment.tzinfo is None:
             refuse("time", "a time without an offset", expected)
             return None

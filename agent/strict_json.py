@@ -1,8 +1,8 @@
 """The strict pre-pass: JSON in, plain values out, with everything refused that JSON parsers quietly accept.
 
 Refused: other encodings than UTF-8, duplicate keys (the last would win), NaN and infinities, integers of more than
-18 digits, NUL and lone surrogates, deep nesting, oversize bodies and strings, and card data (`agent.card_guard`). It
-knows no event types. No text of a refusal repeats what looks like card data.
+18 digits, NUL and lone surrogates, deep nesting, oversize bodies and strings, too many values, and card data
+(`agent.card_guard`). It knows no event types. No text of a refusal repeats what looks like card data.
 """
 
 import json
@@ -20,6 +20,8 @@ DEPTH_MAX: Final = 32
 STRING_CHARS_MAX: Final = 65_536
 INTEGER_DIGITS_MAX: Final = 18  # fits a signed 64-bit integer everywhere downstream
 CARD_NUMBER_MIN: Final = 10 ** (DIGITS_MIN - 1)  # below it, a number has too few digits for a card
+CONTAINERS_MAX: Final = 100_000  # an empty one takes 80 bytes of memory for 3 of text
+VALUES_MAX: Final = 500_000
 SHORT_CHARS: Final = 40  # of a key that is worth remembering
 
 _NO_CARD_DATA: Final = "no card data: it must never reach this device"
@@ -46,6 +48,7 @@ def parse_strictly(body: bytes, *, bytes_max: int) -> Any:
     """
     if len(body) > bytes_max:
         raise EventRefused(Problem("", f"{len(body):,} bytes", f"at most {bytes_max:,} bytes in one call"))
+    _check_counts(body)
     try:
         value = json.loads(
             body.decode("utf-8"),  # json would take UTF-16 and -32 as well
@@ -67,6 +70,15 @@ def parse_strictly(body: bytes, *, bytes_max: int) -> Any:
     except UnicodeDecodeError as error:
         raise EventRefused(Problem("", f"not UTF-8 at byte {error.start}", "JSON in UTF-8")) from None
     return value
+
+
+def _check_counts(body: bytes) -> None:
+    """By the marks that stand for them, before any memory is taken; those within texts count as well."""
+    containers, values = body.count(b"[") + body.count(b"{"), body.count(b",")
+    if containers > CONTAINERS_MAX:
+        raise EventRefused(Problem("", f"{containers:,} objects and lists", f"at most {CONTAINERS_MAX:,} in one call"))
+    if values > VALUES_MAX:
+        raise EventRefused(Problem("", f"more than {values:,} values", f"at most {VALUES_MAX:,} in one call"))
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Refused:

@@ -32,9 +32,9 @@ def scan(event_id: str, **changes: object) -> dict[str, Any]:  # Any: JSON
 class AgentProcess:
     """One agent on one folder, and a way to talk to it."""
 
-    def __init__(self, folder: Path, settings: str) -> None:
+    def __init__(self, folder: Path, settings: str, output: Path | None = None) -> None:
         self.folder = DataFolder(folder / "data")
-        self.output = folder / "agent.log"
+        self.output = output or folder / "agent.log"
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "storeforward.toml"
         config.write_text(settings, encoding="utf-8")
@@ -70,9 +70,11 @@ class AgentProcess:
 
 
 @asynccontextmanager
-async def running_agent(folder: Path, settings: str = "[link]\nenabled = false") -> AsyncIterator[AgentProcess]:
+async def running_agent(
+    folder: Path, settings: str = "[link]\nenabled = false", output: Path | None = None
+) -> AsyncIterator[AgentProcess]:
     """An agent for the length of a block; it has ended afterwards, whatever happened."""
-    agent = AgentProcess(folder, settings)
+    agent = AgentProcess(folder, settings, output)
     await agent.child.start()
     try:
         yield agent

@@ -80,6 +80,7 @@ async def test_without_a_broker_it_takes_events_and_says_what_is_wrong(tmp_path:
     assert any("link" in problem for problem in document["problems"])
 
 
+@pytest.mark.case("S2")
 async def test_what_was_answered_is_there_after_sigkill(tmp_path: Path) -> None:
     async with running_agent(tmp_path) as agent:
         _, first = await agent.post(scan("1"))
@@ -111,6 +112,7 @@ async def test_a_damaged_page_among_the_last_sales_does_not_keep_it_from_startin
     assert '"event": "agent.tail_damaged"' in agent.output.read_text()
 
 
+@pytest.mark.case("S10")
 async def test_a_second_agent_on_the_folder_is_refused_with_the_first_ones_pid(tmp_path: Path) -> None:
     async with running_agent(tmp_path) as agent:
         command = [sys.executable, "-m", "agent", "run", "--data", str(agent.folder.path)]
@@ -122,6 +124,7 @@ async def test_a_second_agent_on_the_folder_is_refused_with_the_first_ones_pid(t
     assert status == 201
 
 
+@pytest.mark.case("P1")
 async def test_sigterm_ends_it_in_good_order(tmp_path: Path) -> None:
     async with running_agent(tmp_path) as agent:
         assert await agent.child.stop() == 0

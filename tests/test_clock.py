@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock import IdFactory, ShopClock, SystemClock, boot_id, clock_synchronised, rfc3339, system_random
+from agent.clock import (
+    IdFactory,
+    ShopClock,
+    SystemClock,
+    boot_id,
+    clock_synchronised,
+    moment_of,
+    rfc3339,
+    system_random,
+)
 
 NOON = datetime(2017, 3, 5, 12, tzinfo=UTC)
 moments = st.builds(
@@ -110,6 +119,7 @@ def test_only_the_kernels_error_state_means_unsynchronised(
     assert clock_synchronised() is answer
 
 
+@pytest.mark.case("C5")
 @pytest.mark.parametrize(
     ("moment", "text"),
     [
@@ -127,3 +137,42 @@ def test_moments_are_written_in_utc_and_milliseconds_or_finer(moment: datetime, 
 @given(moments)
 def test_a_written_moment_reads_back_the_same(moment: datetime) -> None:
     assert datetime.fromisoformat(rfc3339(moment)) == moment
+
+
+@pytest.mark.case("C5")
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.000Z"),
+        ("2016-12-31T23:59:60.250Z", "2016-12-31T23:59:59.250Z"),
+        ("2017-01-01T00:59:60+01:00", "2016-12-31T23:59:59.000Z"),
+        ("2017-01-01T05:29:60+05:30", "2016-12-31T23:59:59.000Z"),
+        ("2026-10-25T02:30:00+02:00", "2026-10-25T00:30:00.000Z"),
+        ("2026-10-25T02:30:00+01:00", "2026-10-25T01:30:00.000Z"),
+    ],
+)
+def test_a_leap_second_and_the_hour_that_comes_twice_have_their_moment_in_utc(text: str, written: str) -> None:
+    assert rfc3339(moment_of(text)) == written
+
+
+@pytest.mark.case("C5")
+@pytest.mark.parametrize("text", ["2026-11-21T10:42:60Z", "2026-11-21T23:59:60+01:00", "2016-12-31T23:59:60", "60"])
+def test_a_second_60_within_a_day_is_no_moment(text: str) -> None:
+    with pytest.raises(ValueError, match=r"second 60|isoformat"):
+        moment_of(text)
+
+
+@pytest.mark.case("C5")
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Pacific/Apia", "UTC"])
+def test_whatever_the_machines_zone_is_and_becomes_the_wall_clock_is_utc(
+    zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = SystemClock().wall()
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        now = SystemClock().wall()
+        assert now.utcoffset() == timedelta(0)
+        assert timedelta(0) <= now - before < timedelta(minutes=1)
+        assert rfc3339(now).endswith("Z")
+    time.tzset()

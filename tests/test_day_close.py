@@ -64,6 +64,7 @@ def hours_of(calendar: BusinessDays, day: str) -> float:
     return minutes / 60
 
 
+@pytest.mark.case("C5")
 @pytest.mark.parametrize("day_starts_at", ["00:00", "02:00", "03:00", "04:00", "23:59"])
 def test_the_day_in_which_clocks_change_has_23_or_25_hours_and_all_others_24(day_starts_at: str) -> None:
     berlin = days("Europe/Berlin", day_starts_at)
@@ -84,6 +85,7 @@ def test_a_day_that_would_begin_in_the_jumped_over_hour_begins_after_the_jump() 
     assert berlin.day_of(utc("2026-03-29T01:00:00")) == date(2026, 3, 29)
 
 
+@pytest.mark.case("C5")
 def test_the_hour_that_comes_twice_begins_a_day_once() -> None:
     berlin = days("Europe/Berlin", "02:30")  # on 2026-10-25 clocks go from 03:00 to 02:00, at 01:00 UTC
     assert berlin.day_of(utc("2026-10-25T00:29:59")) == date(2026, 10, 24)
@@ -360,6 +362,7 @@ async def test_a_close_that_could_not_be_stored_moves_no_cursor_and_is_made_agai
         assert [stored.id for stored in read_all(log, Stream.AUDIT)] == [f"day-2026-03-02-{log.epoch}-0.0"]
 
 
+@pytest.mark.case("C3")
 async def test_a_clock_that_steps_back_over_the_start_of_day_closes_nothing(tmp_path: Path) -> None:
     clock = SetClock(NEXT_MORNING)
     with inline_log(tmp_path, clock) as log:
@@ -368,6 +371,7 @@ async def test_a_clock_that_steps_back_over_the_start_of_day_closes_nothing(tmp_
         assert await day_closer(log, clock).close_if_due() is None
 
 
+@pytest.mark.case("C2")
 async def test_a_clock_that_was_far_ahead_does_not_hold_its_day_open(tmp_path: Path) -> None:
     clock = SetClock(EVENING + timedelta(days=400))
     with inline_log(tmp_path, clock) as log:

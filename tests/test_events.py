@@ -56,6 +56,13 @@ def closed(draft: Draft) -> dict[str, Any]:
 # --- what comes out ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("C5")
+def test_a_sale_in_a_leap_second_is_taken_and_every_time_on_the_wire_is_utc() -> None:
+    (draft,) = decode({**SHORT, "time": "2017-01-01T00:59:60.5+01:00"})
+    assert closed(draft)["time"] == "2016-12-31T23:59:59.500Z"
+    assert problems({**SHORT, "time": "2017-01-01T12:00:60Z"})[0].path == "time"
+
+
 @pytest.mark.parametrize("name", sorted(EVENT_TYPES))
 def test_every_type_round_trips(name: str) -> None:
     row = EVENT_TYPES[name]
@@ -198,6 +205,24 @@ def test_time_subject_and_data_do_not_run_into_one_another() -> None:
 # --- what is refused --------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("D2")
+@pytest.mark.parametrize("name", ["pos.layaway.v1", "pos.sale.v2", "dev.example.pos.sale.v1", "pos.sale"])
+def test_an_unknown_type_or_version_is_refused(name: str) -> None:
+    (problem,) = problems({**SHORT, "type": name})
+    assert problem.path == "type"
+    assert problem.problem == f"unknown event type {name!r}"
+
+
+@pytest.mark.case("D3")
+@pytest.mark.parametrize("amount", [12.5, 12, 0, -0.0, 1e2])
+def test_money_is_a_decimal_text_and_a_number_is_refused_with_its_path(amount: float) -> None:
+    (problem,) = problems({**SHORT, "data": {**SALE, "total": amount}})
+    assert (problem.path, problem.problem) == ("data.total", "money as a number")
+    assert 'a decimal string such as "12.50"' in problem.expected
+    (problem,) = problems({"type": "pos.scan.v1", "data": {**EXAMPLES["pos.scan.v1"], "actual_unit_price": amount}})
+    assert problem.path == "data.actual_unit_price"
+
+
 @pytest.mark.parametrize(
     ("value", "path", "problem", "expected"),
     [
@@ -287,6 +312,7 @@ def test_the_path_of_a_long_unknown_name_is_cut() -> None:
     assert problems({**SHORT, "data": {**SALE, "x" * 5_000: 1}})[0].path == "data." + "x" * 60
 
 
+@pytest.mark.case("D4")
 def test_an_event_too_large_for_a_publish_is_refused() -> None:
     many = {**SALE, "items": [{**SALE["items"][0], "description": "x" * 400}] * 200}
     (problem,) = problems([SHORT, {**SHORT, "data": many}])
@@ -294,6 +320,7 @@ def test_an_event_too_large_for_a_publish_is_refused() -> None:
     assert problem.expected == "at most 65,536 bytes"
 
 
+@pytest.mark.case("D1")
 def test_a_body_of_five_megabytes_is_refused() -> None:
     assert problems(b" " * 5_000_000)[0].problem == "5,000,000 bytes"
 

@@ -22,7 +22,9 @@ LONG_FILES: Final[dict[str, str]] = {}
 
 BROAD_EXCEPTS: Final = {
     "agent/link/connection.py": "paho's edge: whatever a broker's bytes do to it ends the connection, with that cause",
+    "agent/log_lines.py": "a handler's edge: a line that cannot be made is counted, and stops nobody",
     "agent/log/writer.py": "the thread's edge: the event loop hears of it and ends the process",
+    "agent/packs/packs.py": "a pack's edge: one that nobody can apply is told; it would end the agent at each start",
 }
 """Files with a broad except that does not re-raise, each with its reason: a task's or thread's outermost edge."""
 

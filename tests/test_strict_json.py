@@ -1,6 +1,9 @@
 """What JSON parsers quietly accept is refused, with the path of the offence and without repeating card data."""
 
 import json
+import tracemalloc
+from contextlib import suppress
+from time import process_time
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ def problem_of(body: bytes | str) -> tuple[str, str]:
     return problem.path, problem.problem
 
 
+@pytest.mark.case("D1")
 @pytest.mark.parametrize(
     ("body", "path", "problem"),
     [
@@ -64,9 +68,51 @@ def test_what_is_not_strict_json_is_refused_with_its_path(body: bytes | str, pat
     assert problem in found[1]
 
 
+@pytest.mark.case("D1")
 def test_a_body_beyond_the_limit_is_refused_unread() -> None:
     with pytest.raises(EventRefused, match="5,000,000 bytes; expected at most 4,194,304 bytes in one call"):
         parse_strictly(b"x" * 5_000_000, bytes_max=4_194_304)
+
+
+LARGEST = 4_194_304
+FULL_OF = {
+    "empty lists": b"[" + b"[]," * 1_398_000 + b"0]",
+    "empty objects": b"[" + b"{}," * 1_398_000 + b"0]",
+    "lists in lists": b"[" + b"[[[]]]," * 599_000 + b"0]",
+    "open lists": b"[" * LARGEST,
+    "numbers": b"[" + b"1.5," * 1_048_000 + b"0]",
+    "short texts": b"[" + b'"ab",' * 838_000 + b"0]",
+    "keys": b"{" + b",".join(b'"k%d":0' % number for number in range(320_000)) + b"}",
+    "the same key": b"{" + b",".join([b'"k":0'] * 690_000) + b"}",
+    "one integer": b"1" * LARGEST,
+    "one float": b"1." + b"1" * (LARGEST - 2),
+    "one exponent": b"1e" + b"9" * (LARGEST - 2),
+    "one text": b'"' + b"x" * (LARGEST - 2) + b'"',
+    "what nearly is a card number": b"[" + b",".join([b'"' + b"4111 " * 13_000 + b'"'] * 64) + b"]",
+    "characters that stand for many": b"[" + b",".join([b'"' + "\ufdfa".encode() * 21_800 + b'"'] * 60) + b"]",
+}
+"""Bodies of the largest size, each of which once cost much memory or time."""
+MEMORY_BYTES_MAX = 80_000_000
+PROCESSOR_S_MAX = 15.0  # the worst took 3 s
+
+
+@pytest.mark.case("D1")
+@pytest.mark.parametrize("what", FULL_OF)
+def test_the_memory_and_the_time_that_a_body_takes_are_bounded(what: str) -> None:
+    assert len(FULL_OF[what]) <= LARGEST
+    began_s = process_time()
+    with suppress(EventRefused):
+        parse_strictly(FULL_OF[what], bytes_max=LARGEST)
+    assert process_time() - began_s < PROCESSOR_S_MAX
+    if what in ("what nearly is a card number", "characters that stand for many"):
+        return  # counting their memory would take a minute
+    tracemalloc.start()
+    try:
+        with suppress(EventRefused):
+            parse_strictly(FULL_OF[what], bytes_max=LARGEST)
+        assert tracemalloc.get_traced_memory()[1] < MEMORY_BYTES_MAX
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ BAD_LEVELS: Final = (
 )
 
 
+@pytest.mark.case("D6")
 @pytest.mark.parametrize("level", BAD_LEVELS)
 def test_nothing_can_be_smuggled_into_a_level(level: str) -> None:
     for build in (

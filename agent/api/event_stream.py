@@ -80,12 +80,12 @@ class EventStreams:
 
     async def _send(self, request: web.Request, source: StreamSource, changed: asyncio.Event) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": EVENT_STREAM, "Cache-Control": "no-store"})
-        await response.prepare(request)
         connection = request.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_BYTES)
         message = source.take() or b": hello\n\n"
         with suppress(ConnectionError):
+            await response.prepare(request)
             while not self._closing:
                 await self._write(request, response, message)
                 message = await self._next(source, changed)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Final
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -33,7 +34,7 @@ BODY_BYTES_MAX: Final = 4_194_304  # agent.events.BODY_BYTES_MAX
 PROBLEMS_MAX: Final = 20
 PSEUDONYM_BYTES_MAX: Final = 4_096
 DECODE_HERE_BYTES_MAX: Final = 65_536  # about 10 ms of the event loop; larger bodies are decoded on a thread
-BIG_BODIES_MAX: Final = 4  # in memory at a time; more of them wait
+BIG_BODIES_MAX: Final = 4  # in memory at a time, one of each producer; more of them wait
 
 
 class StoredEvent(BaseModel):
@@ -101,6 +102,8 @@ class Intake:
         self._clock = clock
         self._decoding = decoding
         self._big_bodies = asyncio.Semaphore(BIG_BODIES_MAX)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By producer: a slow one waits for itself, and takes one place from the others."""
         self._events_body = Body(EVENT_MEDIA_TYPES, EVENTS_BODY, min(limits.request_bytes_max, BODY_BYTES_MAX))
         self._pseudonym_body = Body((JSON,), PseudonymRequest, PSEUDONYM_BYTES_MAX)
 
@@ -145,7 +148,8 @@ class Intake:
             raise Refusal(429, "rate_limited", "more events than this producer may send", retry_after_s=wait_s)
         if (request.content_length or BODY_BYTES_MAX) <= DECODE_HERE_BYTES_MAX:
             return await self._store(request, caller, caller.name)
-        async with self._big_bodies:
+        turn = self._turns.setdefault(caller.name, asyncio.Lock())
+        async with turn, self._big_bodies:
             return await self._store(request, caller, caller.name)
 
     async def post_pseudonym(self, request: web.Request, caller: Caller) -> web.Response:

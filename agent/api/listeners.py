@@ -1,5 +1,6 @@
 """The three ways in: the Unix socket, which must work, and two TCP listeners, whose failure closes only themselves."""
 
+import asyncio
 import errno
 import os
 import socket
@@ -13,6 +14,7 @@ from aiohttp import web
 from cryptography import x509
 
 from agent.api.caller import ListenerKind
+from agent.api.connections import ACCEPTS_AT_A_TIME, LOCAL_RESERVE, TCP_RESERVE, connections_of
 from agent.api.device_status import ListenerState, ListenerStatus
 from agent.errors import EnvironmentFault
 from agent.settings import ApiSettings
@@ -21,6 +23,7 @@ __all__ = ["ListenerFailed", "Listeners", "lan_names"]
 
 BACKLOG: Final = 1_024  # asyncio takes a Unix connect that finds it full for a success, and fails on the first write
 SOCKET_MODE: Final = 0o660
+TLS_HANDSHAKE_TIMEOUT_S: Final = 10.0
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -34,6 +37,7 @@ class Listeners:
     def __init__(self, settings: ApiSettings, socket_path: Path) -> None:
         self._settings = settings
         self._socket_path = socket_path
+        self._servers: list[asyncio.Server] = []
         self._states = {
             ListenerKind.UNIX: ListenerStatus(
                 kind=ListenerKind.UNIX, state=ListenerState.OFF, address=str(socket_path)
@@ -53,36 +57,53 @@ class Listeners:
         """How each listener stands."""
         return list(self._states.values())
 
-    async def open(self, runner: web.AppRunner) -> None:
+    async def open(self, server: web.Server) -> None:
         """Open all that are configured; a TCP listener that fails is noted, not raised.
 
         Raises:
             ListenerFailed: when the Unix socket cannot be opened.
         """
-        await web.SockSite(runner, _bind_unix(self._socket_path), backlog=BACKLOG).start()
-        self._note(ListenerKind.UNIX)
+        await self._listen(ListenerKind.UNIX, server)
         if self._settings.tcp_port:
-            await self._try(ListenerKind.LOOPBACK, runner)
+            await self._try(ListenerKind.LOOPBACK, server)
         if self._settings.lan_host:
-            await self._try(ListenerKind.LAN, runner)
+            await self._try(ListenerKind.LAN, server)
 
     def close(self) -> None:
-        """Take the socket file away; its listener ends with the runner."""
+        """Take no more connections, and take the socket file away; the open connections are the server's."""
+        for listening in self._servers:
+            listening.close()
         self._socket_path.unlink(missing_ok=True)
 
-    async def _try(self, kind: ListenerKind, runner: web.AppRunner) -> None:
-        settings = self._settings
+    async def _try(self, kind: ListenerKind, server: web.Server) -> None:
         try:
-            if kind is ListenerKind.LAN:
-                tls = _tls_context(settings)
-                site = web.TCPSite(runner, settings.lan_host, settings.lan_port, ssl_context=tls, backlog=BACKLOG)
-            else:
-                site = web.TCPSite(runner, LOOPBACK, settings.tcp_port, backlog=BACKLOG)
-            await site.start()
+            await self._listen(kind, server)
         except (OSError, ListenerFailed) as error:
             self._note(kind, problem=_in_words(error, self._states[kind].address))
-        else:
-            self._note(kind)
+
+    async def _listen(self, kind: ListenerKind, server: web.Server) -> None:
+        loop, settings = asyncio.get_running_loop(), self._settings
+        make = connections_of(server, LOCAL_RESERVE if kind is ListenerKind.UNIX else TCP_RESERVE)
+        at_a_time = ACCEPTS_AT_A_TIME  # asyncio's `backlog` is also how many connections it accepts in one go
+        match kind:
+            case ListenerKind.UNIX:
+                opened = await loop.create_unix_server(make, sock=_bind_unix(self._socket_path), backlog=at_a_time)
+            case ListenerKind.LOOPBACK:
+                opened = await loop.create_server(make, LOOPBACK, settings.tcp_port, backlog=at_a_time)
+            case ListenerKind.LAN:
+                opened = await loop.create_server(
+                    make,
+                    settings.lan_host,
+                    settings.lan_port,
+                    ssl=_tls_context(settings),
+                    ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S,
+                    backlog=at_a_time,
+                )
+        for listening in opened.sockets:
+            with socket.socket(fileno=os.dup(listening.fileno())) as same:
+                same.listen(BACKLOG)
+        self._servers.append(opened)
+        self._note(kind)
 
     def _note(self, kind: ListenerKind, problem: str = "") -> None:
         state = ListenerState.FAILED if problem else ListenerState.LISTENING

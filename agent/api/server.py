@@ -55,7 +55,6 @@ from agent.till_requests import TillRequests
 __all__ = ["LocalApi", "OpenApiDocument"]
 
 SHUTDOWN_TIMEOUT_S: Final = 1.0  # for calls under way; event streams end at once
-KEEPALIVE_S: Final = 75.0
 
 
 class OpenApiDocument(BaseModel):
@@ -133,14 +132,13 @@ class LocalApi:
         """
         self._runner = web.AppRunner(
             self.application(),
-            access_log=None,
             handler_cancellation=True,  # a stream ends with its client
             shutdown_timeout=SHUTDOWN_TIMEOUT_S,
-            keepalive_timeout=KEEPALIVE_S,
         )
         await self._runner.setup()
+        assert self._runner.server is not None
         try:
-            await self._listeners.open(self._runner)
+            await self._listeners.open(self._runner.server)
         except BaseException:
             await self._runner.cleanup()
             raise

@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
+from threading import Timer
 from typing import Final
 
 import click
@@ -17,6 +19,8 @@ __all__ = ["run"]
 
 SWITCH_INTERVAL_S: Final = 0.0001
 NEW_LOGS_MAX: Final = 3  # a disk that damages one after the other is not to be filled with them
+STOP_TIMEOUT_S: Final = 20.0
+"""A disk or a thread that hangs must not keep the process for ever; what was acknowledged is on the disk already."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +52,13 @@ def run(config_file: Path | None, data: Path | None) -> None:
         """Until stopped; the damage of the log when it was found on the way, and the next start puts it aside."""
         found: LogDamaged | None = None
         agent = Agent(loaded.settings, folder, clock)
+
+        def stop() -> None:
+            _give_up_after(STOP_TIMEOUT_S)
+            agent.stop()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, agent.stop)
+            asyncio.get_running_loop().add_signal_handler(number, stop)
         try:
             await agent.run()
         except* LogDamaged as damaged:
@@ -57,8 +66,28 @@ def run(config_file: Path | None, data: Path | None) -> None:
             log_event(logger, logging.ERROR, "agent.log_damaged", "starting again with a new log", why=str(found))
         return found
 
-    for _ in range(NEW_LOGS_MAX):
-        damage = asyncio.run(serve())
-        if damage is None:
-            return
+    try:
+        for _ in range(NEW_LOGS_MAX):
+            damage = asyncio.run(serve())
+            if damage is None:
+                return
+    except BaseException:
+        _give_up_after(STOP_TIMEOUT_S)  # also where the last words find no reader
+        raise
     raise LogDamaged(f"{NEW_LOGS_MAX} logs in a row were damaged, the disk seems to fail: {damage}")
+
+
+def _give_up_after(timeout_s: float) -> None:
+    """End the process after a while, whatever still runs in it."""
+    timer = Timer(timeout_s, _give_up, [timeout_s])
+    timer.daemon = True
+    timer.start()
+
+
+def _give_up(timeout_s: float) -> None:
+    from agent.log_lines import log_event  # noqa: PLC0415 - as above
+
+    message = f"something hangs: it did not end within {timeout_s:g} s, and is ended now"
+    log_event(logger, logging.ERROR, "agent.stop_gave_up", message)
+    logging.shutdown()
+    os._exit(1)

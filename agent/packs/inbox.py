@@ -21,6 +21,8 @@ class PackInbox:
         self._packs = packs
         self._name = name
         self._messages: asyncio.Queue[tuple[tuple[str, ...], bytes]] = asyncio.Queue(MESSAGES_WAITING_MAX)
+        self._manifests: dict[str, bytes] = {}
+        """By set, the newest that waits: while a pack is applied, however long, others cannot fill the queue."""
         self._filters: asyncio.Queue[str] = asyncio.Queue()
         """As many as chunks are asked for at a time."""
         self._asked: dict[str, deque[int]] = {}
@@ -42,10 +44,14 @@ class PackInbox:
             return True
         if parsed.channel is not Channel.PACKS or parsed.tail[0] not in self._packs.sets or not payload:
             return True
-        try:
-            self._messages.put_nowait((parsed.tail, payload))
-        except asyncio.QueueFull:
-            return False
+        is_manifest = len(parsed.tail) == 1
+        if not is_manifest or parsed.tail[0] not in self._manifests:
+            try:
+                self._messages.put_nowait((parsed.tail, payload))
+            except asyncio.QueueFull:
+                return False
+        if is_manifest:
+            self._manifests[parsed.tail[0]] = payload
         return True
 
     async def keep(self) -> None:
@@ -53,7 +59,8 @@ class PackInbox:
         while True:
             tail, payload = await self._messages.get()
             if len(tail) == 1:
-                wanted = await asyncio.to_thread(self._packs.manifest, tail[0], payload)
+                newest = self._manifests.pop(tail[0])
+                wanted = await asyncio.to_thread(self._packs.manifest, tail[0], newest)
                 if wanted is not None:
                     self._asked[tail[0]] = deque(self._packs.missing(tail[0]))
                     for _ in range(CHUNKS_ASKED_MAX):

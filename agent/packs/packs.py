@@ -107,6 +107,9 @@ class Packs:
             self._tell(name, str(refused))
         except StoreforwardError as fault:
             self._tell(name, str(fault))
+        except Exception as bug:  # noqa: BLE001 - the cloud keeps the pack: it would end the agent at each start
+            self._wanted.pop(name, None)
+            self._tell(name, f"our fault: {type(bug).__name__}: {bug}")
 
     def _tell(self, name: str, problem: str) -> None:
         self.problems[name] = problem

@@ -63,6 +63,7 @@ async def test_a_stream_says_that_it_lives_when_nothing_happens(tmp_path: Path) 
             assert stream.comments >= 3
 
 
+@pytest.mark.case("P6")
 async def test_a_slow_client_gets_the_latest_and_not_all(world: World) -> None:
     """300 snapshots of some 45 kB are made while nobody reads; a handful is sent, the newest among them."""
     till = world.local()

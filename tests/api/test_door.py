@@ -85,6 +85,7 @@ async def test_a_producer_on_the_socket_has_to_name_itself_for_events_only(world
     assert (await nameless.get("/v1/status")).status == 200
 
 
+@pytest.mark.case("D6")
 @pytest.mark.parametrize("name", ["agent", "_x", "a/b", "", "x" * 65, "caf\xe9"])
 async def test_some_names_are_nobodys(world: World, name: str) -> None:
     caller = world.local(None)

@@ -55,6 +55,7 @@ async def test_a_cloud_event_is_taken_as_the_short_form_is(till: CheckedClient) 
         assert reply.status in (200, 201)
 
 
+@pytest.mark.case("D5")
 async def test_a_retry_gets_the_first_answer(world: World, till: CheckedClient) -> None:
     event = {"id": "e-1", **scan()}
     first = await till.post("/v1/events", event)
@@ -67,6 +68,7 @@ async def test_a_retry_gets_the_first_answer(world: World, till: CheckedClient) 
     assert world.log.head(Stream.SALES).sequence == 2
 
 
+@pytest.mark.case("D5")
 async def test_the_same_id_with_another_content_is_a_conflict(world: World, till: CheckedClient) -> None:
     await till.post("/v1/events", {"id": "e-1", **scan()})
     reply = await till.post("/v1/events", [{"id": "e-0", **scan(7)}, {"id": "e-1", **scan(2)}])
@@ -75,6 +77,7 @@ async def test_the_same_id_with_another_content_is_a_conflict(world: World, till
     assert [event["id"] for event in world.stored(Stream.SALES)] == ["e-1"], "all or nothing"
 
 
+@pytest.mark.case("D5")
 async def test_two_tills_with_the_same_id_are_two_events(world: World) -> None:
     for name in ("till-3", "till-4"):
         reply = await world.local(name).post("/v1/events", {"id": "e-1", **scan()})
@@ -89,6 +92,7 @@ def _scan_with(**changes: Any) -> dict[str, Any]:  # Any: JSON
     return scan(**changes)
 
 
+@pytest.mark.case("D1")
 @pytest.mark.parametrize(
     ("body", "path"),
     [
@@ -139,6 +143,7 @@ async def test_another_media_type_is_refused(till: CheckedClient, media_type: st
     assert (reply.status, reply.kind) == (415, "media_type")
 
 
+@pytest.mark.case("D8")
 async def test_a_large_body_is_refused_by_its_length_and_by_its_bytes(tmp_path: Path) -> None:
     async with open_world(tmp_path, api={"request_bytes_max": 2_000}) as world:
         till = world.local()

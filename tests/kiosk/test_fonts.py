@@ -34,12 +34,19 @@ def test_other_scripts_and_signs_fall_back(text: str) -> None:
     assert plain_markup(f"a{text}b") == f"a[font={FALLBACK}]{text}[/font]b"
 
 
+@pytest.mark.case("D7")
 def test_markup_in_a_name_is_shown_not_obeyed() -> None:
     shown = plain_markup(HOSTILE)
     assert not re.search(r"\[(?!/?font)", shown)
     assert "&bl;size=99&br;" in shown
     assert "\u202e" not in shown
     assert "\x07" not in shown
+
+
+@pytest.mark.case("D7")
+def test_no_control_character_or_turn_of_direction_reaches_the_screen() -> None:
+    codes = [*range(0x20), 0x7F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+    assert plain_markup("".join(map(chr, codes))) == " " * len(codes)
 
 
 @given(st.text())

@@ -225,6 +225,7 @@ async def test_a_stream_that_the_broker_refuses_is_told_by_name_and_stays_in_the
         assert (status.acknowledged, status.unheard) == (10, 1)
 
 
+@pytest.mark.case("D4")
 async def test_batches_keep_within_the_brokers_packet_size_and_one_event_too_large_blocks_its_stream_only(
     tmp_path: Path,
 ) -> None:
@@ -285,6 +286,7 @@ async def test_without_a_broker_the_state_says_why_and_the_log_goes_on(kind: Bro
             assert one.link.status().since > since
 
 
+@pytest.mark.case("P6")
 async def test_a_silent_peer_does_not_block_the_event_loop(tmp_path: Path) -> None:
     longest_s = 0.0
 

@@ -1,8 +1,10 @@
 """The log through its public methods, inline: what an append promises, cursors, epochs, what is known of them."""
 
+import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -305,3 +307,20 @@ def test_a_log_can_be_closed_twice(tmp_path: Path) -> None:
 async def test_a_threaded_log_can_be_closed_twice(tmp_path: Path) -> None:
     async with threaded_log(tmp_path) as log:
         await log.close()
+
+
+@pytest.mark.case("P6")
+@pytest.mark.xfail(strict=True, reason="the first listener that raises keeps the others from hearing of the commit")
+async def test_a_listener_that_raises_keeps_no_other_from_hearing(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    def fail(_: Sequence[Draft]) -> None:
+        raise RuntimeError("a fault of a listener")
+
+    async with threaded_log(tmp_path) as log:
+        log.add_listener(fail)
+        log.add_listener(lambda drafts: heard.extend(draft.id for draft in drafts))
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        await log.append(events(1))
+        await log.append(events(1, "f"))
+    assert heard == ["e-1", "f-1"]

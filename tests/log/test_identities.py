@@ -67,6 +67,7 @@ async def test_a_pair_is_remembered_for_whole_days_not_until_midnight(tmp_path: 
         assert log.append_now([event("a")])[0].duplicate
 
 
+@pytest.mark.case("C3")
 async def test_a_pair_of_a_clock_that_jumped_back_is_not_the_first_forgotten(tmp_path: Path) -> None:
     clock = SetClock()
     with inline_log(tmp_path, clock, dedupe_days=3) as log:
@@ -83,6 +84,7 @@ async def test_a_pair_of_a_clock_that_jumped_back_is_not_the_first_forgotten(tmp
             clock.move(days=1)
 
 
+@pytest.mark.case("C2")
 @pytest.mark.parametrize("wrong", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)])
 async def test_a_clock_that_is_wrong_for_a_while_shortens_no_memory(tmp_path: Path, wrong: datetime) -> None:
     clock = SetClock()

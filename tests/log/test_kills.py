@@ -16,6 +16,7 @@ from tests.log.world import inline_log, raw, stored_rows
 KILLS: Final = 25
 
 
+@pytest.mark.case("S2")
 @pytest.mark.parametrize("seed", [20260302])
 def test_a_killed_agent_loses_no_acknowledged_event_and_leaves_no_duplicate_and_no_gap(
     tmp_path: Path, seed: int

@@ -42,6 +42,7 @@ def open_log(folder: Path) -> EventLog:
     return EventLog.open_inline(folder, LogSettings(), clock=SetClock(), new_id=new_ids())
 
 
+@pytest.mark.case("S10")
 def test_a_second_agent_is_refused_with_the_process_id_of_the_first(tmp_path: Path) -> None:
     with other_agent(tmp_path) as first:
         with pytest.raises(

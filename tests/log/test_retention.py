@@ -176,3 +176,19 @@ async def test_the_file_gets_smaller_when_much_is_gone_and_stays_whole(tmp_path:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert kept(log) == ["p11-1000"]
     assert (tmp_path / "events.sqlite").stat().st_size < full_bytes * 0.75
+
+
+@pytest.mark.case("C2")
+@pytest.mark.xfail(strict=True, reason="retention believes the wall clock: what a jump makes old goes at once")
+@pytest.mark.parametrize("days", [400, -400])
+async def test_a_clock_that_jumps_clears_nothing_of_the_replay_window(tmp_path: Path, days: int) -> None:
+    clock = SetClock()
+    async with threaded_log(tmp_path, clock) as log:
+        await log.append(events(10))
+        for consumer in (CLOUD, DAY_CLOSE):
+            await log.advance(consumer, Stream.SALES, log.head(Stream.SALES))
+        clock.move(hours=1)
+        clock.move(days=days)
+        while await log.prune():
+            pass
+        assert len(stored_rows(log)) == 10

@@ -115,6 +115,22 @@ def test_a_chunk_of_another_size_is_refused(tmp_path: Path) -> None:
     assert not device.applied
 
 
+@pytest.mark.case("P6")
+def test_an_applier_that_fails_by_a_fault_of_ours_is_told_and_harms_no_other_set(tmp_path: Path) -> None:
+    applied: list[Path] = []
+
+    def fail(_: Path) -> None:
+        raise IndexError("list index out of range")
+
+    packs = Packs(PackShelf(tmp_path), {"catalogue": fail, "offers": applied.append})
+    for name in packs.sets:
+        packs.manifest(name, manifest(b"x"))
+        packs.chunk(name, sha256(b"x").hexdigest(), 0, b"x")
+    assert "our fault: IndexError" in packs.problems["catalogue"]
+    assert packs.version("catalogue") == 0
+    assert packs.version("offers") == len(applied) == 1
+
+
 def test_an_applier_that_refuses_leaves_the_version_before(tmp_path: Path) -> None:
     def refuse(_: Path) -> None:
         raise PackRefused("offers refused: [0].sku: missing")

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import connect
 
+import pytest
+
 from sim.broker import BrokerKind
 from sim.cloud.reconcile import reconcile
 from sim.demo.kiosks import Kiosks
@@ -73,6 +75,7 @@ async def store(tmp_path: Path) -> AsyncIterator[RestoredStore]:
         yield RestoredStore(world, tmp_path / "backup")
 
 
+@pytest.mark.case("S15")
 async def test_a_restored_copy_that_meets_its_ledger_starts_a_new_epoch(tmp_path: Path) -> None:
     async with store(tmp_path) as shop:
         await shop.sell(5)
@@ -94,6 +97,7 @@ async def test_a_restored_copy_that_meets_its_ledger_starts_a_new_epoch(tmp_path
     assert (found.missing, found.duplicates, found.conflicts) == (0, 0, 0)
 
 
+@pytest.mark.case("S15")
 async def test_what_a_restored_copy_sold_while_offline_is_kept_as_conflicts_and_not_dropped(tmp_path: Path) -> None:
     async with store(tmp_path) as shop:
         await shop.sell(5)
