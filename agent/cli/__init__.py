@@ -20,6 +20,8 @@ _COMMANDS: Final = {
     "demo": "agent.cli.demo:demo",
     "status": "agent.cli.status:status",
     "reconcile": "agent.cli.reconcile:reconcile",
+    "backup": "agent.cli.backup:backup",
+    "restore": "agent.cli.restore:restore",
     "config": "agent.cli.config:config",
     "producer": "agent.cli.producer:producer",
     "catalogue": "agent.cli.catalogue:catalogue",

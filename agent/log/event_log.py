@@ -5,6 +5,7 @@ time and for tools that work on a stopped agent's folder.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -18,11 +19,15 @@ from agent.events import Draft
 from agent.log.identities import identity_key
 from agent.log.jobs import Advance, Also, Append, EpochReason, Job, Prune, StartEpoch
 from agent.log.lock import StoreLock
+from agent.log.mark import Mark, Verdict
 from agent.log.quarantine import QuarantinedRow
 from agent.log.reader import Reader
 from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent
+from agent.log.replacement import finish
 from agent.log.store import Answer, Store
+from agent.log.upgrade import bring_up_to_date
 from agent.log.writer import Writer
+from agent.log_lines import log_event
 from agent.settings import LogSettings
 
 __all__ = ["CLOUD", "DAY_CLOSE", "Damage", "EventLog"]
@@ -31,6 +36,8 @@ CLOUD: Final = "cloud"
 """The consumer that forwards events; its cursor is what the cloud has acknowledged."""
 DAY_CLOSE: Final = "day_close"
 """The consumer that closes business days."""
+
+logger = logging.getLogger(__name__)
 
 CommitListener = Callable[[Sequence[Draft]], None]
 EpochListener = Callable[[str, EpochReason], None]
@@ -60,7 +67,11 @@ class EventLog:
         self._commit_listeners: list[CommitListener] = []
         self._epoch_listeners: list[EpochListener] = []
         with ExitStack() as opened:
-            opened.callback(StoreLock.take(folder).release)
+            lock = StoreLock.take(folder)
+            opened.callback(lock.release)
+            finish(folder)
+            self._verdict = Mark(self.file).judge()
+            bring_up_to_date(self.file, lock)
             self._store = Store(self.file, settings, boot=boot_id(), reopened=self._count_reopening)
             opened.callback(self._store.close)
             self._reader = Reader(self.file, self.gaps)
@@ -318,7 +329,7 @@ class EventLog:
         """The first epoch of a new file, and a cursor for each consumer, so that retention waits for it."""
         state = self._store.state
         created = not state.epochs
-        jobs: list[Job] = [self._epoch_job("created")] if created else []
+        jobs: list[Job] = [self._epoch_job(reason)] if (reason := self._epoch_reason(created=created)) else []
         jobs += [
             Advance(consumer, stream, START)
             for consumer in (CLOUD, DAY_CLOSE)
@@ -330,6 +341,22 @@ class EventLog:
                 if isinstance(answer, StoreforwardError):
                     raise answer
         return created
+
+    def _epoch_reason(self, *, created: bool) -> EpochReason | None:
+        """Why this opening begins an epoch, if it does: files that are not as left may have given more sequences."""
+        if created:
+            return "created"
+        match self._verdict:
+            case Verdict.SHORTENED:
+                why = "its -wal is gone, and with it maybe the last events"
+            case Verdict.REPLACED:
+                why = "another file was put in its place"
+            case Verdict.AS_LEFT:
+                return None
+        log_event(
+            logger, logging.ERROR, "log.not_as_left", f"the log is not as it was left: {why}", file=str(self.file)
+        )
+        return "damaged" if self._verdict is Verdict.SHORTENED else "restored"
 
     def _append_job(self, drafts: Sequence[Draft], also: Sequence[Also]) -> Append:
         now = self._clock.wall()

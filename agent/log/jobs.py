@@ -105,6 +105,8 @@ class StartEpoch(NamedTuple):
     id: str
     reason: EpochReason
     started_ms: int
+    number_step: int = 1
+    """Its number is the next multiple of this: what a restore leaves out is for epochs of the log it puts aside."""
 
 
 class Prune(NamedTuple):

@@ -43,5 +43,9 @@ class StoreLock:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         return cls(descriptor)
 
+    def fileno(self) -> int:
+        """The descriptor whose copy in a child process keeps the lock until that ends too."""
+        return self._descriptor
+
     def release(self) -> None:
         os.close(self._descriptor)

@@ -229,7 +229,8 @@ def test_a_file_that_cannot_be_written_is_told_with_its_name(open_folder: Path) 
     open_folder.chmod(0o777)
     (open_folder / "lock").chmod(0o666)
     file.chmod(0o444)
-    assert f"{file}: attempt to write a readonly database; check the folder's owner" in told_unprivileged(open_folder)
+    told = told_unprivileged(open_folder)
+    assert f"{file} cannot be read and written by this user (uid 65534; it belongs to uid 0, mode 444)" in told
 
 
 def test_a_path_that_leads_through_a_file_is_a_storage_fault(tmp_path: Path) -> None:
