@@ -344,19 +344,18 @@ class EventLog:
 
     def _epoch_reason(self, *, created: bool) -> EpochReason | None:
         """Why this opening begins an epoch, if it does: files that are not as left may have given more sequences."""
-        if created:
-            return "created"
+        reason: EpochReason | None = "created" if created else None
         match self._verdict:
-            case Verdict.SHORTENED:
-                why = "its -wal is gone, and with it maybe the last events"
-            case Verdict.REPLACED:
-                why = "another file was put in its place"
             case Verdict.AS_LEFT:
-                return None
+                return reason
+            case Verdict.SHORTENED:
+                reason, why = "damaged", "its -wal is gone, and with it maybe the last events"
+            case Verdict.REPLACED:
+                reason, why = reason or "restored", "its file is gone" if created else "another file is in its place"
         log_event(
             logger, logging.ERROR, "log.not_as_left", f"the log is not as it was left: {why}", file=str(self.file)
         )
-        return "damaged" if self._verdict is Verdict.SHORTENED else "restored"
+        return reason
 
     def _append_job(self, drafts: Sequence[Draft], also: Sequence[Also]) -> Append:
         now = self._clock.wall()

@@ -21,7 +21,7 @@ __all__ = ["MARK", "Mark", "Verdict"]
 MARK: Final = "opened.json"
 OPENING, OPENED, CLOSED = "opening", "opened", "closed"
 MARK_BYTES: Final = 160
-_KEYS: Final = ("state", "file", "wal")
+_KEYS: Final = ("state", "mark", "file", "wal")
 
 
 class Verdict(Enum):
@@ -108,8 +108,9 @@ class Mark:
     def _read(self) -> dict[str, Any]:  # Any: JSON
         """What was written, if this is the very file that it was written to."""
         with suppress(OSError, ValueError):
-            left = json.loads(self._mark.read_bytes())
-            if isinstance(left, dict) and left.keys() >= {"mark", *_KEYS} and left["mark"] == _inode(self._mark):
+            left, found = json.loads(self._mark.read_bytes()), self._mark.stat()
+            written = found.st_mtime_ns == found.st_ctime_ns  # a copy that kept the time of the last write did not
+            if written and isinstance(left, dict) and left.keys() >= set(_KEYS) and left["mark"] == found.st_ino:
                 return left
         return {}
 
@@ -127,8 +128,8 @@ class Mark:
         descriptor = os.open(self._mark, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             give_to_owner(descriptor, self._mark.parent)
-            values = dict(zip(_KEYS, (state, _inode(self._file), _inode(wal_of(self._file))), strict=True))
-            text = json.dumps({"mark": os.fstat(descriptor).st_ino, **values})
+            inodes = (os.fstat(descriptor).st_ino, _inode(self._file), _inode(wal_of(self._file)))
+            text = json.dumps(dict(zip(_KEYS, (state, *inodes), strict=True)))
             os.pwrite(descriptor, text.ljust(MARK_BYTES).encode("ascii"), 0)
             if durably:
                 os.fdatasync(descriptor)
