@@ -157,8 +157,8 @@ def die_at(step: int, folder: Path) -> None:
     """End this process by SIGKILL right before its step of that number."""
     steps = count(1)
 
-    def take(_what: object = None) -> None:
-        if next(steps) == step:
+    def take(what: str = "") -> None:
+        if not what.startswith("SELECT") and next(steps) == step:  # nothing has changed since the step before
             os.kill(os.getpid(), signal.SIGKILL)
 
     def hear(name: str, arguments: tuple[Any, ...]) -> None:  # Any: whatever an audit event carries

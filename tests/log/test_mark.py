@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,11 +13,10 @@ import pytest
 
 from agent.errors import EnvironmentFault
 from agent.event_types import Stream
-from agent.log import EventLog, Place
+from agent.log import Place
 from agent.log.mark import MARK
 from agent.log.replacement import FILE
-from agent.settings import LogSettings
-from tests.log.world import SetClock, event, events, inline_log, new_ids, stored_rows
+from tests.log.world import event, events, inline_log, stored_rows
 
 pytestmark = pytest.mark.case("S9")
 
@@ -51,16 +49,6 @@ def closed(tmp_path: Path) -> Path:
     with inline_log(folder) as log:
         log.append_now(events(3, "closed"))
     return folder
-
-
-@contextmanager
-def opened_later(folder: Path) -> Iterator[EventLog]:
-    """The log again, with ids that were not given before."""
-    log = EventLog.open_inline(folder, LogSettings(), clock=SetClock(), new_id=new_ids(77))
-    try:
-        yield log
-    finally:
-        log.close_now()
 
 
 def ids(folder: Path) -> list[str]:
@@ -99,7 +87,7 @@ def test_a_missing_wal_of_a_killed_agent_is_told_and_no_sequence_is_given_twice(
     killed: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (killed / WAL).unlink()
-    with opened_later(killed) as log:
+    with inline_log(killed, seed=77) as log:
         assert log.epoch_reason == "damaged"
         assert log.append_now([event("next")])[0].epoch == log.epoch
         epoch = log.epoch
@@ -111,7 +99,7 @@ def test_a_missing_wal_of_a_killed_agent_is_told_and_no_sequence_is_given_twice(
 
 def test_a_file_that_is_gone_is_told_and_a_new_log_begins(closed: Path, caplog: pytest.LogCaptureFixture) -> None:
     (closed / FILE).unlink()
-    with opened_later(closed) as log:
+    with inline_log(closed, seed=77) as log:
         assert log.created
         assert log.epoch_reason == "created"
     (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
@@ -151,7 +139,7 @@ def test_a_copy_put_in_place_by_hand_begins_a_new_epoch(closed: Path, tmp_path: 
     with inline_log(closed) as log:
         log.append_now(events(3, "later"))
     (tmp_path / "copy").replace(closed / FILE)
-    with opened_later(closed) as log:
+    with inline_log(closed, seed=77) as log:
         assert log.epoch_reason == "restored"
         assert ids(closed) == ["closed-1", "closed-2", "closed-3"]
 
