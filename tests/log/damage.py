@@ -1,8 +1,12 @@
-"""Damages files as disks do."""
+"""Damages files as disks do, and puts what is no log of ours in a log's place."""
 
 from pathlib import Path
+from random import Random
 
-__all__ = ["overwrite_leaf"]
+from agent.log.schema import FORMAT
+from tests.log.world import raw
+
+__all__ = ["newer_format", "no_log", "noise", "overwrite_leaf"]
 
 
 def overwrite_leaf(file: Path, marker: bytes) -> None:
@@ -11,3 +15,18 @@ def overwrite_leaf(file: Path, marker: bytes) -> None:
     start = content.index(marker) // 4096 * 4096
     content[start : start + 8] = b"\x55" * 8
     file.write_bytes(content)
+
+
+def newer_format(file: Path) -> None:
+    with raw(file) as connection:
+        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+
+
+def no_log(file: Path) -> None:
+    file.unlink()
+    with raw(file) as connection:
+        connection.execute("CREATE TABLE recipe (name TEXT)")
+
+
+def noise(file: Path) -> None:
+    file.write_bytes(Random(1).randbytes(20_000))

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from contextlib import closing, redirect_stdout
 from itertools import count
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
 from agent.event_types import Stream
@@ -27,12 +29,30 @@ from agent.log.check import check_log
 from agent.log.restore import EPOCH_STEP, Restoration
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, stored_rows
 
-__all__ = ["main"]
+__all__ = ["main", "outcomes_of"]
 
 FILE: Final = "events.sqlite"
 COMPAT: Final = Path(__file__).parent.parent / "compat"
 STEPS_MAX: Final = 400
 FILE_STEPS: Final = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "fcntl.flock"})
+
+
+RANDOM_KILLS: Final = 15
+TIMEOUT_S: Final = 280.0
+MEMORY: Final = Path("/dev/shm")
+"""A kill, unlike a power cut, does not care whether files are on a disk."""
+
+
+def outcomes_of(work: str) -> dict[str, int]:
+    """How many steps the work has, and how often a kill left the old and the new; for tests."""
+    with TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
+        child = subprocess.run(
+            [sys.executable, "-m", __name__, work, folder, str(RANDOM_KILLS)],
+            capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
+        )  # fmt: skip
+    assert child.returncode == 0, child.stderr
+    outcomes: dict[str, int] = json.loads(child.stdout)
+    return outcomes
 
 
 class Work(NamedTuple):

@@ -1,14 +1,11 @@
 """An earlier format is brought up to date once, a copy is kept, and a kill at any moment leaves the old or the new."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,31 +16,12 @@ from agent.log.check import check_log
 from agent.log.lock import StoreLock
 from agent.log.schema import FORMAT
 from agent.log.upgrade import bring_up_to_date
+from tests.log.stepwise_kills import outcomes_of
 from tests.log.world import inline_log, raw, stored_rows
 
 FILE = "events.sqlite"
 COMPAT = Path(__file__).parent.parent / "compat"
-RANDOM_KILLS = 15
-KILLS_TIMEOUT_S = 280
 LEFT_OUT = ("_sqlite_migrations", "idx__sqlite_migrations", "identity_")
-
-
-@pytest.fixture
-def quick_folder() -> Iterator[Path]:
-    """In memory where there is such a place: a kill, unlike a power cut, does not care whether files are on a disk."""
-    memory = Path("/dev/shm")
-    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
-        yield Path(folder)
-
-
-def killed(work: str, folder: Path) -> dict[str, int]:
-    child = subprocess.run(
-        [sys.executable, "-m", "tests.log.stepwise_kills", work, folder, str(RANDOM_KILLS)],
-        capture_output=True, text=True, check=False, timeout=KILLS_TIMEOUT_S,
-    )  # fmt: skip
-    assert child.returncode == 0, child.stderr
-    outcomes: dict[str, int] = json.loads(child.stdout)
-    return outcomes
 
 
 def format_1(folder: Path) -> Path:
@@ -62,10 +40,8 @@ def shape(file: Path) -> set[tuple[str, str, str]]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.case("U1")
-def test_a_migration_killed_at_any_moment_leaves_the_old_file_or_the_new_and_a_copy_before_it_changes(
-    quick_folder: Path,
-) -> None:
-    outcomes = killed("migration", quick_folder)
+def test_a_migration_killed_at_any_moment_leaves_the_old_file_or_the_new_and_a_copy_before_it_changes() -> None:
+    outcomes = outcomes_of("migration")
     assert outcomes["steps"] > 20
     assert outcomes["old"] > 20
     assert outcomes["new"] > 0

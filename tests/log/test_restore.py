@@ -20,12 +20,10 @@ from agent.log.replacement import FILE, SALVAGE
 from agent.log.restore import EPOCH_STEP, Restoration, Restored
 from agent.log.schema import FORMAT, wal_of
 from sim.cloud.ledger import Ledger, Outcome
-from tests.log.damage import overwrite_leaf
-from tests.log.test_migrations import killed, quick_folder
+from tests.log.damage import newer_format, no_log, noise, overwrite_leaf
+from tests.log.stepwise_kills import outcomes_of
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all, stored_rows
 from tests.sim.cloud.publishes import FixedClock, events_topic
-
-__all__ = ["quick_folder"]
 
 COMPAT = Path(__file__).parent.parent / "compat"
 
@@ -169,21 +167,6 @@ def test_a_running_agent_is_named_by_its_process(shop: Shop) -> None:
         prepare(shop)
 
 
-def newer(file: Path) -> None:
-    with raw(file) as connection:
-        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
-
-
-def no_log(file: Path) -> None:
-    file.unlink()
-    with raw(file) as connection:
-        connection.execute("CREATE TABLE recipe (name TEXT)")
-
-
-def noise(file: Path) -> None:
-    file.write_bytes(b"\x55" * 20_000)
-
-
 def page_gone(file: Path) -> None:
     overwrite_leaf(file, b'"id":"e-3"')
 
@@ -191,7 +174,7 @@ def page_gone(file: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (newer, f"has format {FORMAT + 1}"),
+        (newer_format, f"has format {FORMAT + 1}"),
         (no_log, "is no event log"),
         (noise, "is damaged"),
         (page_gone, r"backup.sqlite is damaged: .*; nothing was changed, use another backup"),
@@ -252,8 +235,8 @@ def test_a_restore_that_cannot_be_finished_says_so_and_is_finished_later(shop: S
 
 @pytest.mark.timeout(300)
 @pytest.mark.case("S14")
-def test_a_restore_killed_at_any_moment_leaves_the_old_log_or_the_new_one(quick_folder: Path) -> None:
-    outcomes = killed("restore", quick_folder)
+def test_a_restore_killed_at_any_moment_leaves_the_old_log_or_the_new_one() -> None:
+    outcomes = outcomes_of("restore")
     assert outcomes["steps"] > 50
     assert outcomes["old"] > 50
     assert outcomes["new"] > 5

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from random import Random
 from sqlite3 import OperationalError
 from tempfile import TemporaryDirectory
 
@@ -15,8 +14,9 @@ import pytest
 from agent.errors import LogUnreadable, StorageFailed, StorageFull
 from agent.event_types import Stream
 from agent.log import EventLog, Place
-from agent.log.schema import FORMAT, event_table, fault_of, open_writer
+from agent.log.schema import event_table, fault_of, open_writer
 from agent.settings import LogSettings
+from tests.log.damage import newer_format, no_log, noise
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all, stored_rows
 
 FILE = "events.sqlite"
@@ -101,17 +101,6 @@ def make_log(folder: Path) -> Path:
     return folder / FILE
 
 
-def newer_format(file: Path) -> None:
-    with raw(file) as connection:
-        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
-
-
-def no_log(file: Path) -> None:
-    file.unlink()
-    with raw(file) as connection:
-        connection.execute("CREATE TABLE recipe (name TEXT)")
-
-
 def other_version_zero(file: Path) -> None:
     with raw(file) as connection:
         connection.execute("PRAGMA user_version = 0")
@@ -131,10 +120,6 @@ def schema_page_gone(file: Path) -> None:
 
 def cut_short(file: Path) -> None:
     os.truncate(file, 4096 * 5)
-
-
-def noise(file: Path) -> None:
-    file.write_bytes(Random(1).randbytes(20_000))
 
 
 UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
