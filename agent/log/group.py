@@ -227,7 +227,7 @@ class Group:
 
     def _start_epoch(self, job: StartEpoch) -> None:
         self._write_lanes()
-        number = (max(self._epochs, default=0) // job.number_step + 1) * job.number_step
+        number = max(max(self._epochs, default=0) + 1, job.number_from)
         self._epochs[number] = job.id
         self._reasons[number] = job.reason
         self._connection.execute(_START_EPOCH, (number, job.id, job.reason, job.started_ms))

@@ -15,7 +15,7 @@ from agent.log.records import START, Place, Span
 from agent.log.schema import event_table, fault_of, open_reader
 from agent.log.state import load_heads
 
-__all__ = ["Difference", "Holdings", "difference"]
+__all__ = ["Difference", "Holdings", "difference", "newest_epoch"]
 
 _EPOCHS: Final = "SELECT number, id FROM epoch"
 _CURSORS: Final = "SELECT stream, epoch, sequence FROM cursor WHERE consumer = ?"
@@ -87,6 +87,15 @@ def difference(present: Path, other: Path, consumer: str) -> Difference | None:
             passed = cursor.sequence if cursor.epoch == number else 0
             unread += _there(ours, stream, Span(number, max(first, passed + 1), last))
     return Difference(events, unread, related=bool(set(ours.epochs.values()) & set(theirs.epochs.values())))
+
+
+def newest_epoch(file: Path) -> int:
+    """The highest number of an epoch in a file; 0 when it cannot be read."""
+    try:
+        with closing(open_reader(file)) as connection:
+            return max((number for number, _ in connection.execute(_EPOCHS)), default=0)
+    except sqlite3.Error:
+        return 0
 
 
 def _there(holdings: Holdings, stream: Stream, span: Span) -> int:

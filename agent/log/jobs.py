@@ -105,8 +105,8 @@ class StartEpoch(NamedTuple):
     id: str
     reason: EpochReason
     started_ms: int
-    number_step: int = 1
-    """Its number is the next multiple of this: what a restore leaves out is for epochs of the log it puts aside."""
+    number_from: int = 1
+    """The least number it may have: a log that takes an old one's place leaves room for that one's epochs below."""
 
 
 class Prune(NamedTuple):

@@ -16,7 +16,7 @@ from agent.clock import Clock, boot_id, rfc3339
 from agent.errors import LogUnreadable, StorageFailed, StoreforwardError
 from agent.log.backup import Progress, copy_log
 from agent.log.check import Findings, check_log
-from agent.log.holdings import Difference, difference
+from agent.log.holdings import Difference, difference, newest_epoch
 from agent.log.jobs import StartEpoch
 from agent.log.lock import StoreLock
 from agent.log.replacement import FILE, decide, finish, stage
@@ -28,7 +28,7 @@ from agent.settings import MEBIBYTE, LogSettings
 __all__ = ["EPOCH_STEP", "Restoration", "Restored"]
 
 EPOCH_STEP: Final = 4_096
-"""A restored log's epoch gets the next multiple of this as its number."""
+"""A restored log's epoch gets the next multiple of this as its number, above those of both logs."""
 PROBLEMS_TOLD_MAX: Final = 3
 FILE_MODE: Final = 0o640
 # The backup fitted on this disk; a smaller limit is the agent's to set.
@@ -49,6 +49,7 @@ class Restoration:
         self.findings: Final = findings
         self.present: Final = (folder / FILE).exists()
         """Whether there is a log whose place the backup takes."""
+        self._newest_epoch = newest_epoch(folder / FILE)
         self._folder = folder
         self._staged = staged
         self._lock = lock
@@ -92,10 +93,13 @@ class Restoration:
         """
         bring_up_to_date(self._staged, self._lock, keep_copy=False)
         now = clock.wall()
+        now_ms = int(now.timestamp() * 1000)
         epoch = new_id()
         store = Store(self._staged, _SETTINGS, boot=boot_id(), reopened=lambda: None)
         try:
-            (answer,) = store.commit([StartEpoch(epoch, "restored", int(now.timestamp() * 1000), EPOCH_STEP)])
+            newest = max(store.state.epoch, self._newest_epoch)
+            number = (newest // EPOCH_STEP + 1) * EPOCH_STEP
+            (answer,) = store.commit([StartEpoch(epoch, "restored", now_ms, number)])
         finally:
             store.close()
         if isinstance(answer, StoreforwardError):
@@ -103,7 +107,7 @@ class Restoration:
         try:
             mode = (self._folder / FILE).stat().st_mode & 0o777 if self.present else FILE_MODE
             self._staged.chmod(mode)
-            aside = decide(self._folder, json.dumps({"reason": "restored", "at": rfc3339(now)}), now)
+            aside = decide(self._folder, json.dumps({"reason": "restored", "at": rfc3339(now), "at_ms": now_ms}), now)
         except OSError as error:
             raise StorageFailed(f"cannot write {self._folder}: {error.strerror}; nothing was changed") from error
         finish(self._folder)

@@ -13,7 +13,20 @@ from agent.cli import LazyGroup, main
 from agent.errors import EnvironmentFault, Problem, SettingsRefused
 
 COMMANDS = (
-    *("run", "demo", "status", "reconcile", "backup", "restore", "config", "producer", "catalogue", "kiosk", "agv", "bridge"),
+    *(
+        "run",
+        "demo",
+        "status",
+        "reconcile",
+        "backup",
+        "restore",
+        "config",
+        "producer",
+        "catalogue",
+        "kiosk",
+        "agv",
+        "bridge",
+    ),
     *("learn", "evaluate", "bench"),
 )
 

@@ -87,6 +87,7 @@ def test_a_restored_log_is_the_backup_in_a_new_epoch_and_the_log_before_it_is_ke
     assert json.loads((restored.aside / SALVAGE).read_text()) == {
         "reason": "restored",
         "at": "2026-03-02T12:00:00.000Z",
+        "at_ms": 1772452800000,
     }
     assert {path.name for path in shop.folder.iterdir() if path.name.startswith("restore")} == set()
 
@@ -104,6 +105,7 @@ def test_no_sequence_is_given_twice_as_the_ledger_sees_it(shop: Shop, tmp_path: 
         restore(shop, seed=51)  # the same backup again
         with inline_log(shop.folder) as log:
             log.append_now(events(4, "newer"))
+            assert log.epoch_number(log.epoch) == 2 * EPOCH_STEP  # above those of the log that was put aside, too
             assert send(log, ledger) == Outcome(stored=4, redelivered=5)
 
 
