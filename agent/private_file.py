@@ -9,7 +9,7 @@ from typing import Final
 
 from agent.errors import EnvironmentFault
 
-__all__ = ["PrivateFileUnusable", "create_private", "read_private", "replace_private"]
+__all__ = ["PrivateFileUnusable", "create_private", "give_to_owner", "read_private", "replace_private", "sync_folder"]
 
 BYTES_MAX: Final = 1_048_576
 
@@ -61,13 +61,13 @@ def _write(file: Path, content: bytes, *, replace: bool) -> bool:
             draft.unlink()  # left by a thread of the same id that was killed here
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as opened:
-            _give_to_owner(descriptor, file.parent)
+            give_to_owner(descriptor, file.parent)
             opened.write(content)
             opened.flush()
             os.fsync(descriptor)
         if not _put(draft, file, replace=replace):
             return False
-        _sync_folder(file.parent)
+        sync_folder(file.parent)
     except OSError as error:
         raise PrivateFileUnusable(f"cannot write {file} ({error.strerror}): check the folder's owner") from error
     return True
@@ -86,14 +86,15 @@ def _put(draft: Path, file: Path, *, replace: bool) -> bool:
     return True
 
 
-def _give_to_owner(descriptor: int, folder: Path) -> None:
+def give_to_owner(file: int | Path, folder: Path) -> None:
     """What root writes for a service has to be the service's, or it could not read it."""
     if os.geteuid() == 0:
         owner = folder.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.chown(file, owner.st_uid, owner.st_gid)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make durable which files the folder holds."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

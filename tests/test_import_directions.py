@@ -54,6 +54,7 @@ PAHO_VALUES: Final = tuple(
 HEAVY_IN_A_CHILD_PROCESS: Final[dict[str, str]] = {
     "agent/decide/ease.py": "numpy: the solve, imported by the child process below and by the simulator's evaluation",
     "agent/decide/solve.py": "numpy: `python -m agent.decide.solve`",
+    "agent/log/migrations.py": "sqlite_utils: `python -m agent.log.migrations`",
 }
 """Agent files that may import a heavy package at their top, because only a child process runs them."""
 

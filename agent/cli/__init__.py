@@ -23,6 +23,8 @@ _COMMANDS: Final = {
     "tail": "agent.cli.tail:tail",
     "export": "agent.cli.export:export",
     "reconcile": "agent.cli.reconcile:reconcile",
+    "backup": "agent.cli.backup:backup",
+    "restore": "agent.cli.restore:restore",
     "config": "agent.cli.config:config",
     "producer": "agent.cli.producer:producer",
     "catalogue": "agent.cli.catalogue:catalogue",

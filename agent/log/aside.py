@@ -15,12 +15,14 @@ from typing import Any, Final, Self
 
 from agent.errors import StorageFailed
 from agent.log.wal import KEPT_WAL
+from agent.private_file import sync_folder
 
 __all__ = ["OldLog", "Progress", "condemn", "condemned", "finish_moves", "old_logs", "put_aside"]
 
 NOTE: Final = "salvage.json"
 CONDEMNED: Final = "events.sqlite.damaged"
-MOVED: Final = ("events.sqlite-wal", "events.sqlite-shm", KEPT_WAL, "events.sqlite", CONDEMNED)
+MARK: Final = "opened.json"
+MOVED: Final = ("events.sqlite-wal", "events.sqlite-shm", KEPT_WAL, "events.sqlite", CONDEMNED, MARK)
 REASON_CHARS_MAX: Final = 500
 
 
@@ -76,7 +78,7 @@ class OldLog:
         new.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         _sync(new)
         new.replace(note)
-        _sync(self.folder)
+        sync_folder(self.folder)
 
 
 def condemn(folder: Path, reason: str) -> None:
@@ -85,7 +87,7 @@ def condemn(folder: Path, reason: str) -> None:
         mark = folder / CONDEMNED
         mark.write_text(reason[:REASON_CHARS_MAX] + "\n", encoding="utf-8")
         _sync(mark)
-        _sync(folder)
+        sync_folder(folder)
 
 
 def condemned(folder: Path) -> str:
@@ -107,8 +109,8 @@ def put_aside(folder: Path, reason: str, at_ms: int) -> OldLog:
         while place.exists():
             place = place.with_name(f"{place.name}x")
         place.mkdir(parents=True)
-        _sync(folder / "old")
-        _sync(folder)
+        sync_folder(folder / "old")
+        sync_folder(folder)
         old = OldLog(place, reason[:REASON_CHARS_MAX], at_ms, Progress.MOVING)
         old.write()
         return _move(folder, old)
@@ -139,16 +141,13 @@ def _move(folder: Path, old: OldLog) -> OldLog:
     for name in MOVED:
         if (folder / name).exists():
             (folder / name).replace(old.folder / name)
-    _sync(old.folder)
-    _sync(folder)
+    sync_folder(old.folder)
+    sync_folder(folder)
     moved = replace(old, progress=Progress.PENDING)
     moved.write()
     return moved
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())

@@ -16,16 +16,19 @@ from agent.clock import Clock, boot_id, clock_synchronised, rfc3339
 from agent.errors import LogDamaged, StoreforwardError
 from agent.event_types import Stream
 from agent.events import Draft
-from agent.log.aside import OldLog, condemned, finish_moves, old_logs, put_aside
+from agent.log.aside import OldLog, Progress, condemned, finish_moves, old_logs, put_aside
 from agent.log.identities import identity_key
 from agent.log.jobs import Advance, Also, Append, EpochReason, Job, JournalEntry, Merge, Prune, StartEpoch
 from agent.log.lock import StoreLock
+from agent.log.mark import Mark, Verdict
 from agent.log.merge import OldEvent
 from agent.log.old_facts import OldFacts
 from agent.log.quarantine import QuarantinedRow
 from agent.log.reader import Reader
 from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent, UnsyncedRow
+from agent.log.replacement import finish
 from agent.log.store import Answer, Store
+from agent.log.upgrade import bring_up_to_date
 from agent.log.writer import Writer
 from agent.log_lines import log_event
 from agent.settings import LogSettings
@@ -80,8 +83,9 @@ class EventLog:
         self._commit_listeners: list[CommitListener] = []
         self._epoch_listeners: list[EpochListener] = []
         with ExitStack() as opened:
-            opened.callback(StoreLock.take(folder).release)
-            self._store = self._open_store()
+            lock = StoreLock.take(folder)
+            opened.callback(lock.release)
+            self._store = self._open_store(lock)
             opened.callback(self._store.close)
             self._reader = Reader(self.file, self.gaps)
             opened.callback(self._reader.close)
@@ -360,27 +364,37 @@ class EventLog:
 
     # --- private -------------------------------------------------------------------------------------------
 
-    def _open_store(self) -> Store:
-        """The store; a damaged file is put aside for it, whole, and the salvage finds it there."""
+    def _open_store(self, lock: StoreLock) -> Store:
+        """The store, of this version's format; a damaged file is put aside, whole, where the salvage finds it."""
         folder = self.file.parent
         finish_moves(folder)
-        reason = condemned(folder)
-        if not reason:
+        finish(folder)
+        self._verdict = Verdict.AS_LEFT
+        if not self.file.exists() and (old := [one for one in self.old_logs() if one.progress is Progress.PENDING]):
+            self._put_aside = old[-1].reason  # by an opening that came no further
+            return self._new_store()
+        self._put_aside = condemned(folder)
+        if not self._put_aside:
+            self._verdict = Mark(self.file).judge()
             try:
-                return Store(self.file, self._settings, boot=boot_id(), reopened=self._count_reopening)
+                bring_up_to_date(self.file, lock)
+                return self._new_store()
             except LogDamaged as damaged:
-                reason = str(damaged)
-        put_aside(folder, reason, _milliseconds(self._clock.wall()))
+                self._put_aside, self._verdict = str(damaged), Verdict.AS_LEFT
+        put_aside(folder, self._put_aside, _milliseconds(self._clock.wall()))
+        return self._new_store()
+
+    def _new_store(self) -> Store:
         return Store(self.file, self._settings, boot=boot_id(), reopened=self._count_reopening)
 
     def _prepare(self) -> bool:
         """The first epoch of a new file, and a cursor for each consumer, so that retention waits for it."""
         state = self._store.state
         created = not state.epochs
-        old = len(old_logs(self.file.parent))
-        first = self._epoch_job("damaged" if old else "created")._replace(number_from=old * EPOCHS_BELOW or 1)
-        jobs: list[Job] = [first] if created else []
-        if created and old:
+        job, reason = self._epoch_job("created"), self._epoch_reason(created=created)
+        old = len(self.old_logs()) if created else 0
+        jobs: list[Job] = [job._replace(reason=reason, number_from=old * EPOCHS_BELOW or 1)] if reason else []
+        if created and self._put_aside:
             jobs.append(self._append_job([], self._old_journal()))
         jobs += [
             Advance(consumer, stream, START)
@@ -402,6 +416,21 @@ class EventLog:
             log_event(logger, logging.ERROR, "log.journal_lost", message)
             return ()
         return facts.journal
+
+    def _epoch_reason(self, *, created: bool) -> EpochReason | None:
+        """Why this opening begins an epoch, if it does: files that are not as left may have given more sequences."""
+        reason: EpochReason | None = ("damaged" if self._put_aside else "created") if created else None
+        match self._verdict:
+            case Verdict.AS_LEFT:
+                return reason
+            case Verdict.SHORTENED:
+                reason, why = "damaged", "its -wal is gone, and with it maybe the last events"
+            case Verdict.REPLACED:
+                reason, why = reason or "restored", "its file is gone" if created else "another file is in its place"
+        log_event(
+            logger, logging.ERROR, "log.not_as_left", f"the log is not as it was left: {why}", file=str(self.file)
+        )
+        return reason
 
     def _append_job(self, drafts: Sequence[Draft], also: Sequence[Also]) -> Append:
         now = self._clock.wall()

@@ -46,5 +46,9 @@ class StoreLock:
             os.ftruncate(descriptor, os.pwrite(descriptor, f"{os.getpid():<{PID_CHARS}}\n".encode("ascii"), 0))
         return cls(descriptor)
 
+    def fileno(self) -> int:
+        """The descriptor whose copy in a child process keeps the lock until that ends too."""
+        return self._descriptor
+
     def release(self) -> None:
         os.close(self._descriptor)

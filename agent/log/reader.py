@@ -13,7 +13,7 @@ from agent.log.quarantine import QuarantinedRow, quarantined
 from agent.log.records import Gap, Place, StoredEvent, UnsyncedRow
 from agent.log.schema import event_table, fault_of, journal_checksum, open_reader, row_checksum
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "intact"]
 
 ROWS_PER_STEP: Final = 512
 
@@ -73,7 +73,7 @@ class Reader:
     def is_whole(self, stream: Stream, place: Place) -> bool | None:
         """Whether a row matches its checksum on a second look; None when it is not there."""
         with self._rows(stream, _AT, (place.key,)) as rows:
-            return next((_intact(*row) for row in rows), None)
+            return next((intact(*row) for row in rows), None)
 
     def first_readable(self, stream: Stream, after: Place, upto: Place) -> Place | None:
         """The first place behind damage that begins after a place; None when all up to another is unreadable."""
@@ -168,7 +168,7 @@ class Reader:
                 for last, event_id, crc, body in rows:
                     seen += 1
                     place = Place.of_key(last)
-                    if not _intact(last, event_id, crc, body):
+                    if not intact(last, event_id, crc, body):
                         self.damaged.add((stream, place))
                         continue
                     size += len(body)
@@ -187,6 +187,6 @@ class Reader:
             raise fault_of(self._file, error) from error
 
 
-def _intact(place_key: int, event_id: object, crc: object, body: object) -> bool:
+def intact(place_key: int, event_id: object, crc: object, body: object) -> bool:
     """Whether a row is what was written; damage may have changed the columns' types too."""
     return isinstance(event_id, bytes) and isinstance(body, bytes) and row_checksum(place_key, event_id, body) == crc

@@ -6,8 +6,8 @@ at a time (SQLite before 3.51.3 can reset a WAL under two); everything else open
 is the format's version.
 """
 
-import os
 import sqlite3
+from itertools import chain
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -18,14 +18,18 @@ from agent.log.records import SEQUENCE_BITS, SEQUENCE_MASK
 from agent.log.wal import WalFrames, damaged_header, keep_wal
 
 __all__ = [
+    "ADDED",
     "FORMAT",
     "PAGE_BYTES",
+    "check_format",
     "event_table",
     "fault_of",
     "journal_checksum",
     "open_reader",
     "open_writer",
     "row_checksum",
+    "shm_of",
+    "wal_of",
 ]
 
 FORMAT: Final = 2
@@ -56,18 +60,20 @@ _JOURNAL_TABLE: Final = """
     ) WITHOUT ROWID
 """
 _GAP_TABLE: Final = """
-    CREATE TABLE IF NOT EXISTS gap (
+    CREATE TABLE gap (
         stream TEXT NOT NULL, epoch INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
         kind TEXT NOT NULL, PRIMARY KEY (stream, epoch, first)
     ) WITHOUT ROWID
 """
 # The columns without a type hold whatever the damaged row held.
 _QUARANTINE_TABLE: Final = """
-    CREATE TABLE IF NOT EXISTS quarantine (
+    CREATE TABLE quarantine (
         number INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, place INTEGER NOT NULL,
         found_ms INTEGER NOT NULL, id, recorded_ms, boot, monotonic_us, crc, body
     )
 """
+ADDED: Final = {2: (_JOURNAL_TABLE, _GAP_TABLE, _QUARANTINE_TABLE)}
+"""What each format has that the one before had not; a new file gets all. Once released, a part is not changed."""
 _EVENT_TABLE: Final = """
     CREATE TABLE {table} (
         place INTEGER PRIMARY KEY, id TEXT NOT NULL, recorded_ms INTEGER NOT NULL, boot INTEGER NOT NULL,
@@ -95,6 +101,16 @@ def row_checksum(place_key: int, event_id: bytes, body: bytes) -> int:
 def journal_checksum(name: str, number: int, body: bytes) -> int:
     """CRC-32 over a journal entry's body and where it stands."""
     return crc32(body, crc32(name.encode(), number % _LARGEST_PRIME_BELOW_2_32))
+
+
+def wal_of(file: Path) -> Path:
+    """A log's write-ahead log: commits that are not in the file yet."""
+    return file.with_name(f"{file.name}-wal")
+
+
+def shm_of(file: Path) -> Path:
+    """The index of the write-ahead log; SQLite makes it again."""
+    return file.with_name(f"{file.name}-shm")
 
 
 def fault_of(file: Path, error: sqlite3.Error) -> EnvironmentFault:
@@ -147,16 +163,28 @@ def open_reader(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int, frames: WalFrames) -> None:
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+def check_format(file: Path, version: int) -> None:
+    """Whether this version knows how to read a file of that format, itself or after bringing it up to date.
+
+    Raises:
+        LogUnreadable: it does not.
+    """
     if version > FORMAT:
         raise LogUnreadable(
             f"{file} has format {version}, this version reads up to {FORMAT}: start the newer version that wrote it"
         )
-    if version == 0 and tables:
+    if version < 1:
         raise LogUnreadable(f"{file} is no event log: move it aside to start a new log, and keep it")
+
+
+def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int, frames: WalFrames) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if version or tables:
+        check_format(file, version)
+    if tables and version < FORMAT:
+        raise LogUnreadable(f"{file} has format {version}: start the agent again, it brings it to {FORMAT}")
     if not tables:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -169,8 +197,7 @@ def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int, fr
     if frames.damage_behind(_make_durable(connection)):
         keep_wal(file)
         raise LogDamaged(f"{file}-wal is damaged: commits stand behind a frame that does not match its checksum")
-    _create(connection, tables, version)
-    _sync_folder(file)
+    _create(connection, tables)
 
 
 def _make_durable(connection: sqlite3.Connection) -> int:
@@ -187,24 +214,11 @@ def _make_durable(connection: sqlite3.Connection) -> int:
     return int(frames)
 
 
-def _sync_folder(file: Path) -> None:
-    """Make the names of the file and its write-ahead log durable; SQLite does not look whether that succeeded."""
-    descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        raise StorageFailed(f"{file.parent}: {error.strerror}; check the disk") from error
-    finally:
-        os.close(descriptor)
-
-
-def _create(connection: sqlite3.Connection, existing: set[str], version: int) -> None:
+def _create(connection: sqlite3.Connection, existing: set[str]) -> None:
     """What is missing, in one transaction: a kill in between leaves the file as it was."""
     connection.execute("BEGIN IMMEDIATE")
     missing = [stream for stream in Stream if event_table(stream) not in existing]
-    for statement in () if existing else _TABLES:
-        connection.execute(statement)
-    for statement in (_JOURNAL_TABLE, _GAP_TABLE, _QUARANTINE_TABLE):
+    for statement in () if existing else (*_TABLES, *chain.from_iterable(ADDED.values())):
         connection.execute(statement)
     for stream in missing:
         connection.execute(_EVENT_TABLE.format(table=event_table(stream)))
@@ -215,7 +229,7 @@ def _create(connection: sqlite3.Connection, existing: set[str], version: int) ->
         ]
         connection.execute("DROP VIEW IF EXISTS event")
         connection.execute("CREATE VIEW event AS" + " UNION ALL".join(parts))
-    if version != FORMAT:
+    if not existing:
         connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("DELETE FROM boot WHERE FALSE")  # refuses a read-only file now, and needs no room on a full disk
     connection.execute("COMMIT")

@@ -18,6 +18,7 @@ from agent.log.aside import condemn
 from agent.log.group import Answer, Group
 from agent.log.identities import Identities
 from agent.log.jobs import Append, Change, Job, Prune
+from agent.log.mark import Mark
 from agent.log.room import Ballast, room_bytes
 from agent.log.schema import fault_of, open_writer
 from agent.log.state import LogState
@@ -58,6 +59,7 @@ class Store:
         self._file = file
         self._size_bytes_max = settings.size_bytes_max
         self._reserve_bytes = min(settings.reserve_bytes, settings.size_bytes_max // RESERVE_SHARE)
+        self._mark = Mark(file)
         self._ballast = Ballast(file.with_name("ballast"), settings.ballast_bytes)
         self._boot_id = boot
         self._reopened = reopened
@@ -96,7 +98,10 @@ class Store:
     def close(self) -> None:
         """Let go of the file."""
         if self._connection:
+            self._mark.closing()
             self._connection.close()
+            self._connection = None
+            self._mark.closed()
 
     def commit(self, jobs: Sequence[Job]) -> list[Answer]:
         """Do all jobs in one transaction; the answers are in the jobs' order and true once this returns.
@@ -231,15 +236,20 @@ class Store:
             self._recover(fault)
 
     def _open(self) -> sqlite3.Connection:
+        self._mark.opening()
         connection = open_writer(self._file, size_bytes_max=self._size_bytes_max)
         try:
             boot = connection.execute(_FIND_BOOT, (self._boot_id,)).fetchone()
             self._boot = boot[0] if boot else connection.execute(_REMEMBER_BOOT, (self._boot_id,)).lastrowid or 0
             self._identities = Identities(connection)
             self._state = LogState.load(connection)
+            self._mark.opened()
         except sqlite3.Error as error:
             connection.close()
             raise fault_of(self._file, error) from error
+        except EnvironmentFault:
+            connection.close()
+            raise
         self._connection = connection
         return connection
 

@@ -21,6 +21,8 @@ COMMANDS = (
         "tail",
         "export",
         "reconcile",
+        "backup",
+        "restore",
         "config",
         "producer",
         "catalogue",

@@ -1,11 +1,12 @@
-"""Ways to damage a log file as a failing disk does."""
+"""Damages files as disks do, and puts what is no log of ours in a log's place."""
 
 from pathlib import Path
+from random import Random
 
-from agent.log.schema import PAGE_BYTES
+from agent.log.schema import FORMAT, PAGE_BYTES
 from tests.log.world import raw
 
-__all__ = ["flip_body", "overwrite_leaf"]
+__all__ = ["flip_body", "newer_format", "no_log", "noise", "overwrite_leaf"]
 
 
 def overwrite_leaf(file: Path, marker: bytes) -> None:
@@ -21,3 +22,18 @@ def flip_body(file: Path, event_id: str) -> None:
     with raw(file) as connection:
         changed = "substr(body, 1, 50) || x'21' || substr(body, 52)"
         assert connection.execute(f"UPDATE event_sales SET body = {changed} WHERE id = ?", (event_id,)).rowcount == 1
+
+
+def newer_format(file: Path) -> None:
+    with raw(file) as connection:
+        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+
+
+def no_log(file: Path) -> None:
+    file.unlink()
+    with raw(file) as connection:
+        connection.execute("CREATE TABLE recipe (name TEXT)")
+
+
+def noise(file: Path) -> None:
+    file.write_bytes(Random(1).randbytes(20_000))

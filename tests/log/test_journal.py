@@ -47,7 +47,7 @@ def test_a_log_of_before_the_journal_gets_one(tmp_path: Path) -> None:
     with inline_log(tmp_path) as log:
         log.append_now([event("a")])
     with raw(tmp_path / "events.sqlite") as connection:
-        connection.execute("DROP TABLE journal")
+        connection.executescript("DROP TABLE journal; DROP TABLE gap; DROP TABLE quarantine; PRAGMA user_version = 1;")
     with inline_log(tmp_path) as log:
         log.append_now([], also=[JournalEntry("agv-1", 1, b"first")])
         assert log.journal("agv-1") == [b"first"]

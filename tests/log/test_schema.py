@@ -12,8 +12,9 @@ import pytest
 from agent.errors import LogUnreadable, StorageFailed, StorageFull
 from agent.event_types import Stream
 from agent.log import EventLog, Place
-from agent.log.schema import FORMAT, event_table, fault_of, open_writer
+from agent.log.schema import event_table, fault_of, open_writer
 from agent.settings import LogSettings
+from tests.log.damage import newer_format, no_log
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all, stored_rows
 from tests.open_folder import open_folder
 
@@ -99,17 +100,6 @@ def make_log(folder: Path) -> Path:
     return folder / FILE
 
 
-def newer_format(file: Path) -> None:
-    with raw(file) as connection:
-        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
-
-
-def no_log(file: Path) -> None:
-    file.unlink()
-    with raw(file) as connection:
-        connection.execute("CREATE TABLE recipe (name TEXT)")
-
-
 def other_version_zero(file: Path) -> None:
     with raw(file) as connection:
         connection.execute("PRAGMA user_version = 0")
@@ -188,7 +178,8 @@ def test_a_file_that_cannot_be_written_is_told_with_its_name(open_folder: Path) 
     open_folder.chmod(0o777)
     (open_folder / "lock").chmod(0o666)
     file.chmod(0o444)
-    assert f"{file}: attempt to write a readonly database; check the folder's owner" in told_unprivileged(open_folder)
+    told = told_unprivileged(open_folder)
+    assert f"{file} cannot be read and written by this user (uid 65534; it belongs to uid 0, mode 444)" in told
 
 
 def test_a_path_that_leads_through_a_file_is_a_storage_fault(tmp_path: Path) -> None:

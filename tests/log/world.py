@@ -86,9 +86,14 @@ def audit_event(event_id: str) -> Draft:
 
 @contextmanager
 def inline_log(
-    folder: Path, clock: SetClock | None = None, **settings: Any
-) -> Iterator[EventLog]:  # Any: of LogSettings
-    log = EventLog.open_inline(folder, LogSettings(**settings), clock=clock or SetClock(), new_id=new_ids())
+    folder: Path,
+    clock: SetClock | None = None,
+    *,
+    seed: int = 1,
+    **settings: Any,  # Any: of LogSettings
+) -> Iterator[EventLog]:
+    """`seed` makes the ids of epochs: another one, where a log gets a second epoch after being opened again."""
+    log = EventLog.open_inline(folder, LogSettings(**settings), clock=clock or SetClock(), new_id=new_ids(seed))
     try:
         yield log
     finally:
