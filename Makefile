@@ -5,7 +5,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test firmware lock clean
+.PHONY: help setup demo test soak firmware lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
@@ -22,6 +22,10 @@ test: ## lint, format, types and all tests, also against a real mosquitto
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest $(ARGS)
+
+soak: ## the long forms of the tests
+	@packaging/setup.sh test
+	$(BIN)/pytest -m soak $(ARGS)
 
 firmware: setup ## the reference vehicle firmware for this machine (C99), from sim/firmware; prints where it is
 	@$(BIN)/python -m sim.firmware $(ARGS)

@@ -26,9 +26,9 @@ __all__ = ["Report", "main"]
 NOT_KEPT: Final = ("-shm", "lock")
 """Shared memory and the owner's process id: whatever they hold after a cut, nobody may read it."""
 PROBLEMS_MAX: Final = 5
-RECOVERIES_EVERY: Final = 40
+RECOVERIES_EVERY: Final = 120
 """Of so many states one is recovered under the tap, and its recovery is cut again."""
-_RECOVERY: Final = Plan(all_subsets_of=5, subsets=6, scattered=6, torn=6)
+_RECOVERY: Final = Plan(all_subsets_of=5, subsets=4, scattered=4, torn=4)
 
 
 @dataclass
@@ -145,7 +145,7 @@ def main() -> None:
             history.long(steps)
         else:
             for start in range(1, steps + 1):
-                tap.fail(Call.SYNC, "", start=start % 4 + 1, error=EIO)
+                tap.fail(Call.SYNC, (".sqlite", "-wal")[start % 2], start=start % 4 + 1, error=EIO)
                 try:
                     history.long(3)
                 except StorageFailed:

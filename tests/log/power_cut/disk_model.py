@@ -64,16 +64,16 @@ class _File:
     """Of failed syncs: nobody writes them again."""
 
     def write(self, at: int, body: bytes) -> None:
-        if len(self.cache) < at + len(body):
-            self.cache.extend(bytes(at + len(body) - len(self.cache)))
+        first = min(at, len(self.cache))
+        self.cache.extend(bytes(max(0, at + len(body) - len(self.cache))))
         self.cache[at : at + len(body)] = body
-        self._add(range(at // SECTOR, (at + len(body) - 1) // SECTOR + 1))
+        self._add(range(first // SECTOR, (at + len(body) - 1) // SECTOR + 1))
 
     def resize(self, size: int) -> None:
         before = len(self.cache)
         del self.cache[size:]
         self.cache.extend(bytes(size - len(self.cache)))
-        self._add(range(size // SECTOR, (before + SECTOR - 1) // SECTOR))
+        self._add(range(before // SECTOR, (size + SECTOR - 1) // SECTOR))
 
     def sync(self) -> None:
         rewritten = {sector for step in self.steps for sector in step.sectors}
@@ -236,9 +236,9 @@ class _Cut:
         def content(number: int, file: _File) -> bytes:
             sizes = [len(file.durable), *(step.size for step in file.uncertain)]
             size = random.choice([sizes[-1], max(sizes), random.choice(sizes)])
-            return file.content(lambda step, sector: random.random() < share, size, fill)
+            return file.content(lambda *_: random.random() < share, size, fill)
 
-        return self._state(lambda number: random.random() < share, content)
+        return self._state(lambda _: random.random() < share, content)
 
     def sectors(self, unit: _Unit) -> list[int]:
         return [] if unit.file is None else sorted(self._disk.files[unit.file].uncertain[unit.number].sectors)
@@ -255,7 +255,7 @@ class _Cut:
         }
 
     def _files_of_ignored(self) -> set[int]:
-        names = [self._disk.durable_names, *self._disk.renamings]
+        names: list[Mapping[str, int | None]] = [self._disk.durable_names, *self._disk.renamings]
         return {file for part in names for name, file in part.items() if file and name.endswith(self._ignored)}
 
 
@@ -288,4 +288,8 @@ def _torn(cut: _Cut, plan: Plan, random: Random) -> Iterator[State]:
     ]
     for at, middle, from_it_on, others in random.sample(chances, min(plan.torn, len(chances))):
         arrived = [before < at or (others and before > at) for before in range(len(cut.units))]
-        yield cut.subset(arrived, {cut.units[at]: lambda sector, m=middle, f=from_it_on: (sector >= m) == f})
+        yield cut.subset(arrived, {cut.units[at]: _half(middle, from_it_on)})
+
+
+def _half(middle: int, from_it_on: bool) -> Callable[[int], bool]:  # noqa: FBT001 - one of two halves
+    return lambda sector: (sector >= middle) == from_it_on

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -12,7 +13,7 @@ from agent.errors import StoreforwardError
 from agent.event_types import Stream
 from agent.log import CLOUD, START, EventLog, JournalEntry, Place
 from agent.settings import LogSettings
-from tests.log.world import SetClock, event, new_ids, raw, read_all
+from tests.log.world import SetClock, event, new_ids, raw
 
 __all__ = ["JOURNAL", "Told"]
 
@@ -144,16 +145,20 @@ class Told:
 
 
 def _stored(log: EventLog) -> list[At]:
-    return [
-        (stream, *one.place, one.id, crc32(one.body)) for stream in Stream for one in read_all(log, stream)
-    ]
+    found: list[At] = []
+    for stream in Stream:
+        after = START
+        while part := log.read(stream, after, events_max=1_000, bytes_max=10_000_000):
+            found += [(stream, *one.place, one.id, crc32(one.body)) for one in part]
+            after = part[-1].place
+    return found
 
 
 def _check_order(log: EventLog, stored: list[At]) -> Iterator[str]:
     """Within a stream and epoch the sequence has no hole, and ends at the head."""
     for stream in Stream:
         places = [Place(*one[1:3]) for one in stored if one[0] == stream]
-        holes = [two for one, two in zip(places, places[1:]) if one.epoch == two.epoch and two.sequence != one.sequence + 1]
+        holes = [two for one, two in pairwise(places) if one.epoch == two.epoch and two.sequence != one.sequence + 1]
         if holes:
             yield f"{stream} has holes before {holes[:5]}"
         if (places[-1] if places else START) != log.head(stream):
