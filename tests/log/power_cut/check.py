@@ -19,7 +19,7 @@ from agent.errors import StorageFailed
 from tests.log.disk.disk_tap import MEMORY, Call, Tap
 from tests.log.power_cut.disk_model import Disk, Plan, State, crash_states, operations
 from tests.log.power_cut.history import History
-from tests.log.power_cut.told import Told
+from tests.log.told import Told
 
 __all__ = ["Report", "main"]
 
