@@ -50,13 +50,21 @@ class Told:
             case {"answered": name, "events": events}:
                 self.answered[name] = [tuple(one) for one in events]
             case {"moving": stream, "to": place}:
-                self.cursors.setdefault(Stream(stream), [START]).append(Place(*place))
+                self.move(Stream(stream), Place(*place))
             case {"moved": stream, "to": place}:
-                self.cursors[Stream(stream)] = [Place(*place)]
+                self.moved(Stream(stream), Place(*place))
             case {"pruning": passed}:
                 self.may_go |= {Stream(stream): Place(*place) for stream, place in passed.items()}
             case {"epoch": epoch_id}:
                 self.epochs.append(epoch_id)
+
+    def move(self, stream: Stream, place: Place) -> None:
+        """A cursor's move was asked for."""
+        self.cursors.setdefault(stream, [START]).append(place)
+
+    def moved(self, stream: Stream, place: Place) -> None:
+        """A cursor's move was answered."""
+        self.cursors[stream] = [place]
 
     def broken_promises(self, folder: Path) -> list[str]:
         """What is wrong with the log in `folder`; it is opened, used and closed as an agent would."""
