@@ -119,6 +119,8 @@ class Told:
         entries = {body.decode() for body in log.journal(JOURNAL)}
         for name, call in self.sent.items():
             if name in self.answered:
+                if {one[3] for one in self.answered[name]} != {event_id for _, event_id in call}:
+                    yield f"{name} got an answer, but not for its events"
                 if name in self.entries and name not in entries:
                     yield f"the journal entry of {name} is lost"
                 continue

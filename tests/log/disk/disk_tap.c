@@ -23,6 +23,8 @@
 
 #define DESCRIPTORS_MAX 4096
 #define FILES_MAX 65536
+#define FORKED_FILES_MAX 1000
+#define DIE (-1)    /* as an error to fail with: the process ends at once, as by SIGKILL */
 #define FOLDER (-1) /* as the number of a file: the watched folder itself */
 
 /* Kinds of records; the reader in Python has the same letters. */
@@ -130,6 +132,7 @@ static int failing(char kind, int file) {
         nanosleep(&pause, NULL);
         pthread_mutex_lock(&lock);
     }
+    if (fault.error == DIE) _exit(0);
     if (fault.error) errno = fault.error;
     return fault.error != 0;
 }
@@ -172,6 +175,14 @@ void tap_fail(char kind, const char *ending, long from, long count, int error, l
     fault.seen = 0;
     fault.error = error;
     fault.delay_ms = delay_ms;
+    pthread_mutex_unlock(&lock);
+}
+
+/* A forked child wrote into the trace and is gone: what it numbered is met anew, under numbers of our own. */
+void tap_forget(void) {
+    pthread_mutex_lock(&lock);
+    memset(files, 0, sizeof files);
+    file_count += FORKED_FILES_MAX;
     pthread_mutex_unlock(&lock);
 }
 

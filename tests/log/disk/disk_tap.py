@@ -19,10 +19,12 @@ from typing import Any, Final
 
 from tests.sources import ROOT
 
-__all__ = ["MEMORY", "Call", "Tap", "run_tapped", "tap_library"]
+__all__ = ["DIE", "MEMORY", "Call", "Tap", "run_tapped", "tap_library"]
 
 MEMORY: Final = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where files go whose durability the tap models, so that the real disk need not be waited for."""
+DIE: Final = -1
+"""As an error to fail with: the process ends there, as by SIGKILL; what it wrote is in the page cache."""
 _SOURCE: Final = Path(__file__).with_suffix(".c")
 _COMPILE: Final = ("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-pthread")
 
@@ -48,7 +50,7 @@ def tap_library() -> Path:
     return target
 
 
-def run_tapped(module: str, *arguments: object, timeout_s: float = 110) -> Any:  # Any: JSON
+def run_tapped(module: str, *arguments: object, timeout_s: float = 280) -> Any:  # Any: JSON
     """What `python -m module arguments…` prints with the library preloaded."""
     done = subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],
@@ -93,6 +95,10 @@ class Tap:
             ctypes.c_char(call.encode()), ending.encode(),
             *map(ctypes.c_long, (start, count)), ctypes.c_int(error), ctypes.c_long(delay_ms),
         )  # fmt: skip
+
+    def forget(self) -> None:
+        """A forked child wrote into the trace, and has ended: its files may have other numbers than ours."""
+        self._library.tap_forget()
 
     @property
     def seen(self) -> int:

@@ -5,12 +5,14 @@ it saw, as JSON. In a mount namespace of its own nothing is left behind, however
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from shutil import which
 from typing import Any, Final
 
 from agent.errors import EnvironmentFault, StorageFailed
@@ -143,7 +145,9 @@ def main() -> None:
     if kind != "tmpfs":
         image = root / "image"
         image.write_bytes(bytes(SIZE_BYTES))
-        subprocess.run(["mkfs.ext4", "-q", image], check=True)
+        make = which("mkfs.ext4", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+        assert make, "apt-get install e2fsprogs"
+        subprocess.run([make, "-q", image], check=True)
         mount = ["mount", "-o", "loop", image, folder]
     subprocess.run(mount, check=True)
     try:

@@ -58,7 +58,7 @@ class Life:
         """Open, append, move a cursor, clear away, begin an epoch, close, open again."""
         for part in range(2):
             self._try(self._open)
-            for number in range(5):
+            for number in range(3):
                 self._try(lambda name=f"{part}-{number}": self._append(name))  # type: ignore[misc]  # its default is a str
             self._try(self._advance)
             self._try(self._prune)

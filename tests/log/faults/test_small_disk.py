@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 and not os.environ.get("CI"), reason="mounts a file system: run as root"
-)
+pytestmark = [
+    pytest.mark.timeout(300),  # long on a busy machine
+    pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="mounts a file system: run as root"),
+]
 
 
 @cache
@@ -20,7 +21,7 @@ def story(kind: str) -> dict[str, Any]:  # Any: JSON
     with TemporaryDirectory() as folder:
         done = subprocess.run(
             ["unshare", "--mount", sys.executable, "-m", "tests.log.faults.small_disk", kind, folder],
-            capture_output=True, check=False, text=True, timeout=110,
+            capture_output=True, check=False, text=True, timeout=280,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)

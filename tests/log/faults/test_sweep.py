@@ -4,6 +4,7 @@ import pytest
 
 from tests.log.disk.disk_tap import run_tapped
 
+pytestmark = pytest.mark.timeout(300)  # long on a busy machine
 ALL = 10_000
 
 

@@ -26,6 +26,7 @@ __all__ = ["Report", "main"]
 NOT_KEPT: Final = ("-shm", "lock")
 """Shared memory and the owner's process id: whatever they hold after a cut, nobody may read it."""
 PROBLEMS_MAX: Final = 5
+"""Enough: nothing more is tried then."""
 RECOVERIES_EVERY: Final = 120
 """Of so many states one is recovered under the tap, and its recovery is cut again."""
 _RECOVERY: Final = Plan(all_subsets_of=5, subsets=4, scattered=4, torn=4)
@@ -64,6 +65,8 @@ class Check:
                 self._judge(f"cut {cut}", state, told)
                 if self.report.states % RECOVERIES_EVERY == 0:
                     self._cut_recovery(f"cut {cut}", state, told)
+                if len(self.report.problems) >= PROBLEMS_MAX:
+                    return self.report
         return self.report
 
     def _record(

@@ -1,14 +1,15 @@
 """A random life of a log, written into a trace together with what its users were told at each moment."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from agent.event_types import Stream
 from agent.log import CLOUD, DAY_CLOSE, EventLog, JournalEntry, Place
 from agent.settings import LogSettings
-from tests.log.disk.disk_tap import Tap
+from tests.log.disk.disk_tap import DIE, Call, Tap
 from tests.log.test_model import finish
 from tests.log.told import JOURNAL
 from tests.log.world import SetClock, event, new_ids
@@ -18,6 +19,15 @@ __all__ = ["History"]
 STREAMS: Final = (Stream.SALES, Stream.STOCK, Stream.SENSOR)
 PAGES_BETWEEN_CHECKPOINTS: Final = 24
 """Few, so that a short life has checkpoints and restarts of the write-ahead log."""
+
+
+class _Call(NamedTuple):
+    """What one append stores."""
+
+    name: str
+    events: list[tuple[Stream, str]]
+    entry: int
+    """The number of its journal entry; 0: it has none."""
 
 
 class History:
@@ -41,26 +51,49 @@ class History:
         self._log.close_now()
         self._log = self._open()
         self.append(events=1)
+        self.be_killed()
 
     def long(self, steps: int) -> None:
         """Everything a log does, in random order."""
         kinds: list[Callable[[], Any]] = [  # Any: what they return is nobody's business
-            *[self.append] * 12, *[self.advance] * 3, self.prune, self.open_again, self.start_epoch
+            *[self.append] * 12, *[self.advance] * 3, self.prune, self.open_again, self.start_epoch,
+            self.be_killed,
         ]  # fmt: skip
         for _ in range(steps):
             self._random.choice(kinds)()
 
     def append(self, events: int | None = None) -> None:
-        name = f"call-{self._calls}"
+        self._send(self._next_call(events or self._random.choice((1, 1, 2, 7, 40))))
+
+    def be_killed(self) -> None:
+        """An agent dies while it waits for the disk; the next one finds its writes in the page cache, unsynced."""
+        call = self._next_call(2)
+        self._log.close_now()
+        if not (child := os.fork()):
+            self._log = self._open()
+            self.append(events=1)
+            self._tap.fail(Call.SYNC, "-wal", start=1, error=DIE)
+            self._send(call)
+            os._exit(1)  # not reached
+        assert os.waitpid(child, 0)[1] == 0
+        self._calls += 1  # the child made one of its own
+        self._tap.forget()
+        self._log = self._open()
+        self._send(call)
+
+    def _next_call(self, size: int) -> _Call:
         self._calls += 1
-        size = events or self._random.choice((1, 1, 2, 7, 40))
-        call = [(self._random.choice(STREAMS), f"{name}-{at}") for at in range(size)]
+        name = f"call-{self._calls}"
         entry = self._calls if self._random.random() < 0.3 else 0
-        also = [JournalEntry(JOURNAL, entry, name.encode())] if entry else []
-        self._tap.mark(sent=name, events=call, entry=entry)
-        answers = self._log.append_now([event(event_id, stream=stream) for stream, event_id in call], also)
+        call = _Call(name, [(self._random.choice(STREAMS), f"{name}-{at}") for at in range(size)], entry)
+        self._tap.mark(sent=name, events=call.events, entry=entry)
+        return call
+
+    def _send(self, call: _Call) -> None:
+        also = [JournalEntry(JOURNAL, call.entry, call.name.encode())] if call.entry else []
+        answers = self._log.append_now([event(event_id, stream=stream) for stream, event_id in call.events], also)
         stored = [(one.stream, self._log.epoch_number(one.epoch), one.sequence, one.id) for one in answers]
-        self._tap.mark(answered=name, events=stored)
+        self._tap.mark(answered=call.name, events=stored)
 
     def advance(self) -> None:
         stream = self._random.choice(STREAMS)
