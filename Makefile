@@ -24,6 +24,7 @@ test: ## lint, format, types and all tests, also against a real mosquitto
 	$(BIN)/pytest $(ARGS)
 
 soak: ## the long forms of the tests
+	@packaging/setup.sh test
 	$(BIN)/pytest -m soak $(ARGS)
 
 firmware: setup ## the reference vehicle firmware for this machine (C99), from sim/firmware; prints where it is

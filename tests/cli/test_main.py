@@ -30,7 +30,7 @@ COMMANDS = (
         "agv",
         "bridge",
     ),
-    *("learn", "evaluate", "bench"),
+    *("learn", "evaluate", "bench", "quarantine"),
 )
 
 

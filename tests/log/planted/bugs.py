@@ -1,0 +1,111 @@
+"""Bugs that a log like ours has had elsewhere, as small patches, each with the cheapest checker that must see it."""
+
+from typing import Final, NamedTuple
+
+__all__ = ["BUGS", "BUGS_TO_COME", "Bug", "Patch"]
+
+
+class Patch(NamedTuple):
+    """One change of a module's source; `old` stands there once."""
+
+    module: str
+    old: str
+    new: str
+
+
+class Bug(NamedTuple):
+    """What goes wrong, where it is planted, and the test that must fail then."""
+
+    name: str
+    caught_by: str
+    patches: tuple[Patch, ...]
+
+
+POWER_CUT: Final = "tests/log/power_cut/test_power_cut.py::test_s1_every_subset_of_what_a_short_life_had_not_synced"
+SWEEP: Final = "tests/log/faults/test_sweep.py::test_s3_s4_a_call_that_fails_costs_no_acknowledged_event_and_is_told"
+MODEL: Final = "tests/log/test_model.py"
+
+BUGS: Final = (
+    Bug(
+        "answers before COMMIT",
+        POWER_CUT,
+        (
+            Patch("agent.log.store", '        connection.execute("COMMIT")\n', ""),
+            Patch(
+                "agent.log.store",
+                '        connection.execute("BEGIN IMMEDIATE")\n',
+                "        if connection.in_transaction:\n"
+                '            connection.execute("COMMIT")\n'
+                '        connection.execute("BEGIN IMMEDIATE")\n',
+            ),
+        ),
+    ),
+    Bug(
+        "synchronous NORMAL instead of FULL",
+        POWER_CUT,
+        (Patch("agent.log.schema", "PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL"),),
+    ),
+    Bug(
+        "what was recovered is not made durable",
+        POWER_CUT,
+        (Patch("agent.log.schema", "    _make_durable(connection)\n", ""),),
+    ),
+    Bug(
+        "ENOSPC is swallowed",
+        f"{SWEEP}[W--wal-ENOSPC-150-StorageFull]",
+        (
+            Patch(
+                "agent.log.store",
+                "        if isinstance(fault, StorageFull) and len(jobs) > 1:\n",
+                "        if isinstance(fault, StorageFull):\n"
+                "            return [[] if isinstance(job, Append) else None for job in jobs]\n"
+                "        if isinstance(fault, StorageFull) and len(jobs) > 1:\n",
+            ),
+        ),
+    ),
+    Bug(
+        "the newest event may be deleted, and its sequence is given again",
+        MODEL,
+        (Patch("agent.log.group", " AND place < (SELECT max(place) FROM {table})", ""),),
+    ),
+    Bug(
+        "an event is known by its id alone",
+        MODEL,
+        (Patch("agent.log.identities", 'f"{source}\\0{event_id}"', 'f"{event_id}"'),),
+    ),
+    Bug(
+        "the queue has no limit",
+        "tests/log/test_writer.py::test_a_full_queue_refuses_more_events_and_takes_them_later",
+        (Patch("agent.log.writer", "if events and self._queued_events and", "if False and"),),
+    ),
+    Bug(
+        "the checksum is not verified",
+        "tests/log/faults/test_damage.py::test_s7_a_flipped_bit_is_never_handed_out",
+        (Patch("agent.log.reader", " and row_checksum(place_key, event_id, body) == crc", ""),),
+    ),
+    Bug(
+        "a reader remembers what was deleted since",
+        MODEL,
+        (
+            Patch(
+                "agent.log.reader",
+                "        found: list[StoredEvent] = []\n        try:\n",
+                "        memory = self.__dict__.setdefault('memory', {})\n"
+                "        if memory.get((stream, after)):\n"
+                "            return list(memory[stream, after])\n"
+                "        found: list[StoredEvent] = memory.setdefault((stream, after), [])\n        try:\n",
+            ),
+        ),
+    ),
+    Bug(
+        "retention reckons in seconds where times are in milliseconds",
+        MODEL,
+        (Patch("agent.log.event_log", "Prune(_milliseconds(before),", "Prune(int(before.timestamp()),"),),
+    ),
+)
+
+BUGS_TO_COME: Final = {
+    "the tombstone is written outside the delete's transaction": "with shedding",
+    "a sequence is given again after a restore": "with restore",
+}
+"""Bugs to be planted together with what they break."""
