@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -13,13 +13,11 @@ import pytest
 from agent.device_events import EventsQuarantined
 from agent.errors import LogDamaged, LogUnreadable
 from agent.event_types import Stream
-from agent.events import EventDecoder, Origin
 from agent.log import CLOUD, DAY_CLOSE, EventLog, JournalEntry, Place
 from agent.log.aside import OldLog, Progress, put_aside
-from agent.salvage import Salvage
 from agent.settings import LogSettings
-from agent.topics import DeviceName
 from tests.log.damage import overwrite_leaf
+from tests.log.salvaging import salvage
 from tests.log.world import SetClock, event, events, new_ids, raw, read_all
 
 FILE = "events.sqlite"
@@ -34,26 +32,6 @@ def inline_log(folder: Path) -> Iterator[EventLog]:
         yield log
     finally:
         log.close_now()
-
-
-class Link:
-    """Remembers what it was asked to send again, and moves the cursor as the link does."""
-
-    def __init__(self, log: EventLog) -> None:
-        self._log = log
-        self.asked: dict[Stream, Place] = {}
-
-    async def send_again(self, places: Mapping[Stream, Place]) -> None:
-        self.asked = dict(places)
-        for stream, place in places.items():
-            await self._log.advance(CLOUD, stream, place)
-
-
-async def salvage(log: EventLog) -> tuple[OldLog, Link]:
-    clock, link = SetClock(), Link(log)
-    decoder = EventDecoder(Origin(DeviceName("store-1", "box-1")), wall=clock.wall, new_id=new_ids(7))
-    (old,) = [old for old in log.old_logs() if old.progress is Progress.PENDING]
-    return await Salvage(log, decoder, link.send_again, clock).salvage(old), link
 
 
 def declared(log: EventLog) -> set[int]:

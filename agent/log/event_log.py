@@ -467,9 +467,14 @@ class EventLog:
         for job, answer in done:
             if isinstance(job, Append) and isinstance(answer, list):
                 new += [draft for draft, at in zip(job.drafts, answer, strict=True) if not at.duplicate]
-        if new:
-            for listener in self._commit_listeners:
+        failures = []
+        for listener in self._commit_listeners if new else ():
+            try:
                 listener(new)
+            except Exception as failure:  # noqa: BLE001 - a bug of ours: the others hear all the same, then it is raised
+                failures.append(failure)
+        if failures:
+            raise failures[0]
 
     def _count_reopening(self) -> None:
         self.reopenings += 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from agent.errors import LogUnreadable
+from agent.errors import LogDamaged, LogUnreadable
 from agent.event_types import Stream
 from agent.log.quarantine import QuarantinedRow, quarantined
 from agent.log.records import Gap, Place, StoredEvent, UnsyncedRow
@@ -17,9 +17,10 @@ __all__ = ["Reader", "intact"]
 
 ROWS_PER_STEP: Final = 512
 
-_READ: Final = "SELECT place, id, crc, body FROM {table} WHERE place > ? ORDER BY place LIMIT ?"
+# With `>=`, SQLite does not look at the page before: it may be damaged.
+_READ: Final = "SELECT place, id, crc, body FROM {table} WHERE place >= ? ORDER BY place LIMIT ?"
 _AT: Final = "SELECT place, id, crc, body FROM {table} WHERE place = ?"
-_NEXT: Final = "SELECT place FROM {table} WHERE place > ? ORDER BY place LIMIT 1"
+_NEXT: Final = "SELECT place FROM {table} WHERE place >= ? ORDER BY place LIMIT 1"
 _ID_AT: Final = "SELECT id FROM {table} WHERE place = ?"
 _IDS: Final = "SELECT place, id, recorded_ms FROM {table} WHERE place > ? AND place <= ? ORDER BY place LIMIT ?"
 _FIRST_RECORDED: Final = "SELECT recorded_ms FROM {table} WHERE place > ? ORDER BY place LIMIT 1"
@@ -66,8 +67,7 @@ class Reader:
             self._collect(found, stream, after, events_max, bytes_max)
         except LogUnreadable:
             if not found:  # what stands before the damage goes out first
-                self.unreadable[stream] = after
-                raise
+                self._collect_one(found, stream, after)
         return found
 
     def is_whole(self, stream: Stream, place: Place) -> bool | None:
@@ -149,8 +149,8 @@ class Reader:
     def _found(self, stream: Stream, after_key: int) -> int | None:
         """The key of the next row behind a key, or None where the file is damaged (or ends)."""
         try:
-            with self._rows(stream, _NEXT, (after_key,)) as rows:
-                return next((int(key) for (key,) in rows), None)
+            with self._rows(stream, _NEXT, (after_key + 1,)) as rows:
+                return next((int(key) for (key,) in rows if key > after_key), None)
         except LogUnreadable:
             return None
 
@@ -160,15 +160,26 @@ class Reader:
                 after = Place(gap.epoch, gap.last)
         return after
 
+    def _collect_one(self, found: list[StoredEvent], stream: Stream, after: Place) -> None:
+        """The last event before damage: sqlite3 fetches a row ahead, and would keep it back."""
+        try:
+            self._collect(found, stream, after, 1, 1)
+        except LogUnreadable:
+            self.unreadable[stream] = after
+            raise
+
     def _collect(self, found: list[StoredEvent], stream: Stream, after: Place, events_max: int, bytes_max: int) -> None:
         seen, last = events_max, after.key
+        mark = b',"stream":"%s","data":' % stream.encode("ascii")
         while not found and seen == events_max:  # again only when all of these were damaged
             seen = size = 0
-            with self._rows(stream, _READ, (last, events_max)) as rows:
-                for last, event_id, crc, body in rows:
-                    seen += 1
-                    place = Place.of_key(last)
-                    if not intact(last, event_id, crc, body):
+            with self._rows(stream, _READ, (last + 1, events_max)) as rows:
+                for key, event_id, crc, body in rows:
+                    if key <= last:  # an older page stands in this one's place
+                        raise LogDamaged(f"{self._file} is damaged: rows of {stream} are out of order")
+                    seen, last = seen + 1, key
+                    place = Place.of_key(key)
+                    if not intact(key, event_id, crc, body) or mark not in body:  # or of another stream
                         self.damaged.add((stream, place))
                         continue
                     size += len(body)

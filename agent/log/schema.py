@@ -148,6 +148,9 @@ def open_writer(file: Path, *, size_bytes_max: int) -> sqlite3.Connection:
     except sqlite3.Error as error:
         connection.close()
         raise fault_of(file, error) from error
+    except UnicodeDecodeError as error:  # sqlite3 met damaged text, in a value or in SQLite's own message
+        connection.close()
+        raise LogDamaged(f"{file} is damaged: {error.reason}") from error
     except EnvironmentFault:
         connection.close()
         raise

@@ -247,6 +247,9 @@ class Store:
         except sqlite3.Error as error:
             connection.close()
             raise fault_of(self._file, error) from error
+        except (UnicodeDecodeError, ValueError) as error:  # a stream or a number that nobody wrote
+            connection.close()
+            raise LogDamaged(f"{self._file} is damaged: {error}") from error
         except EnvironmentFault:
             connection.close()
             raise

@@ -123,7 +123,11 @@ class Writer:
                 waiting.done.set_exception(answer)
             else:
                 waiting.done.set_result(answer)
-        self._committed(done)
+        try:
+            self._committed(done)
+        except Exception as bug:  # noqa: BLE001 - a listener's: what is durable was answered, and the process ends
+            if not self.failure.done():
+                self.failure.set_exception(bug)
 
     def _fail(self, error: BaseException) -> None:
         """The thread is gone: nobody may wait for it."""

@@ -310,7 +310,6 @@ async def test_a_threaded_log_can_be_closed_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.case("P6")
-@pytest.mark.xfail(strict=True, reason="the first listener that raises keeps the others from hearing of the commit")
 async def test_a_listener_that_raises_keeps_no_other_from_hearing(tmp_path: Path) -> None:
     heard: list[str] = []
 

@@ -124,6 +124,7 @@ def test_a_damaged_page_is_told_and_what_stands_before_it_is_handed_out(tmp_path
         before = ids(log)
         assert 80 < len(before) < 100
         assert before == [f"e-{at}" for at in range(1, len(before) + 1)]
+        before += ids(log, Place(1, len(before)))
         with pytest.raises(LogUnreadable, match=r"events\.sqlite is damaged"):
             log.read(Stream.SALES, Place(1, len(before)), events_max=10, bytes_max=100_000)
         assert log.append_now([event("more")])[0].sequence == 201

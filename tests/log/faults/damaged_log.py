@@ -1,5 +1,6 @@
 """A log with every kind of page, ways to damage one, and what of its events a reader still gets, or is told."""
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from enum import StrEnum
@@ -11,6 +12,7 @@ from agent.errors import EnvironmentFault, LogUnreadable
 from agent.event_types import Stream
 from agent.log import CLOUD, DAY_CLOSE, START, EventLog, Place
 from agent.settings import LogSettings
+from tests.log.salvaging import salvage
 from tests.log.test_model import finish
 from tests.log.world import SetClock, events, inline_log, new_ids
 
@@ -30,6 +32,7 @@ class Outcome(StrEnum):
 
     WHOLE = "whole"
     DECLARED = "damaged events are counted"
+    REPLACED = "the file is kept aside, a new log began, and what was whole came back"
     REFUSED = "refused"
     GAP = "a gap in the sequence shows it"
     SILENT = "events at the end are missing, and nothing tells"
@@ -91,11 +94,22 @@ def reopen(folder: Path, bodies: dict[Stream, dict[Place, bytes]]) -> Found:
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
         return Found(Outcome.TRACEBACK, f"at the start: {error!r}")
     try:
+        if log.old_logs():
+            return _replaced(log, bodies)
         return max((_compare(log, stream, bodies[stream]) for stream in STREAMS), key=lambda one: _RANK[one.outcome])
     except Exception as error:  # noqa: BLE001 - as above
         return Found(Outcome.TRACEBACK, f"in reading: {error!r}")
     finally:
         log.close_now()
+
+
+def _replaced(log: EventLog, bodies: dict[Stream, dict[Place, bytes]]) -> Found:
+    """What was salvaged keeps its number of the epoch, as the new file had none."""
+    asyncio.run(salvage(log))
+    for stream in STREAMS:
+        if false := [place for place, body in _read(log, stream) if bodies[stream].get(place) != body]:
+            return Found(Outcome.FALSE, f"{stream} {false[:3]} after the salvage")
+    return Found(Outcome.REPLACED, log.old_logs()[0].reason)
 
 
 _RANK: Final = {outcome: number for number, outcome in enumerate(Outcome)}

@@ -31,7 +31,6 @@ def test_s3_s4_a_call_that_fails_costs_no_acknowledged_event_and_is_told(
     assert report["refusals"].keys() == {refusal}
 
 
-@pytest.mark.xfail(strict=True, reason="the owner's process id cannot be written, and the start ends in a traceback")
 def test_s4_the_lock_needs_no_room_on_a_full_disk() -> None:
     report = run_tapped("tests.log.faults.sweep", "W", "lock", "ENOSPC-on", ALL)
     assert report["lives"] > 0
