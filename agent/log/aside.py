@@ -17,7 +17,7 @@ from agent.errors import StorageFailed
 from agent.log.wal import KEPT_WAL
 from agent.private_file import sync_folder
 
-__all__ = ["OldLog", "Progress", "condemn", "condemned", "finish_moves", "old_logs", "put_aside"]
+__all__ = ["MOVED", "OldLog", "Progress", "condemn", "condemned", "finish_moves", "old_logs", "put_aside"]
 
 NOTE: Final = "salvage.json"
 CONDEMNED: Final = "events.sqlite.damaged"

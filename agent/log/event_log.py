@@ -16,7 +16,7 @@ from agent.clock import Clock, boot_id, clock_synchronised, rfc3339
 from agent.errors import LogDamaged, StoreforwardError
 from agent.event_types import Stream
 from agent.events import Draft
-from agent.log.aside import OldLog, Progress, condemned, finish_moves, old_logs, put_aside
+from agent.log.aside import OldLog, Progress, condemned, old_logs, put_aside
 from agent.log.identities import identity_key
 from agent.log.jobs import Advance, Also, Append, EpochReason, Job, JournalEntry, Merge, Prune, StartEpoch
 from agent.log.lock import StoreLock
@@ -367,7 +367,6 @@ class EventLog:
     def _open_store(self, lock: StoreLock) -> Store:
         """The store, of this version's format; a damaged file is put aside, whole, where the salvage finds it."""
         folder = self.file.parent
-        finish_moves(folder)
         finish(folder)
         self._verdict = Verdict.AS_LEFT
         if not self.file.exists() and (old := [one for one in self.old_logs() if one.progress is Progress.PENDING]):

@@ -17,7 +17,8 @@ from sqlite_utils import Database, Migrations
 
 from agent.errors import EnvironmentFault, StorageFull
 from agent.log.backup import copy_log
-from agent.log.schema import ADDED, FORMAT, check_format, fault_of
+from agent.log.schema import ADDED, FORMAT, check_format, check_wal, fault_of, frames_of
+from agent.log.wal import WalFrames
 
 __all__ = ["main"]
 
@@ -29,8 +30,9 @@ def main(arguments: Sequence[str]) -> int:
     """Exit code 0 when the file has this version's format now; 1 when it is as it was."""
     file, copy = Path(arguments[0]), Path(arguments[1]) if len(arguments) > 1 else None
     try:
+        frames = frames_of(file)
         no_copy = _keep(file, copy) if copy else ""
-        _migrate(file)
+        _migrate(file, frames)
     except EnvironmentFault as fault:
         print(json.dumps({"fault": type(fault).__name__, "why": str(fault)}))  # noqa: T201 - the answer
         return 1
@@ -47,7 +49,7 @@ def _keep(file: Path, copy: Path) -> str:
     return ""
 
 
-def _migrate(file: Path) -> None:
+def _migrate(file: Path, frames: WalFrames) -> None:
     """All steps that the file lacks, in one transaction."""
     try:
         with closing(sqlite3.connect(file, isolation_level=None)) as connection:
@@ -55,6 +57,7 @@ def _migrate(file: Path) -> None:
             connection.execute("PRAGMA synchronous = FULL")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             check_format(file, version)
+            check_wal(connection, file, frames)
             with closing(Database(connection, execute_plugins=False)) as database:
                 with database.atomic():
                     _steps_from(version).apply(database)

@@ -5,14 +5,13 @@ backup's copy before that becomes the log. Its number leaves room below, so that
 can be brought back in their own epochs, in order.
 """
 
-import json
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from agent.clock import Clock, boot_id, rfc3339
+from agent.clock import Clock, boot_id
 from agent.errors import LogUnreadable, StorageFailed, StoreforwardError
 from agent.log.backup import Progress, copy_log
 from agent.log.check import Findings, check_log
@@ -92,8 +91,7 @@ class Restoration:
             LogUnreadable, StorageFull, StorageFailed: nothing was changed.
         """
         bring_up_to_date(self._staged, self._lock, keep_copy=False)
-        now = clock.wall()
-        now_ms = int(now.timestamp() * 1000)
+        now_ms = int(clock.wall().timestamp() * 1000)
         epoch = new_id()
         store = Store(self._staged, _SETTINGS, boot=boot_id(), reopened=lambda: None)
         try:
@@ -107,11 +105,10 @@ class Restoration:
         try:
             mode = (self._folder / FILE).stat().st_mode & 0o777 if self.present else FILE_MODE
             self._staged.chmod(mode)
-            aside = decide(self._folder, json.dumps({"reason": "restored", "at": rfc3339(now), "at_ms": now_ms}), now)
+            decide(self._folder, now_ms)
         except OSError as error:
             raise StorageFailed(f"cannot write {self._folder}: {error.strerror}; nothing was changed") from error
-        finish(self._folder)
-        return Restored(epoch, aside if self.present else None)
+        return Restored(epoch, finish(self._folder))
 
     def close(self) -> None:
         """Let go of the lock; without `commit`, nothing is left of the backup's copy."""

@@ -22,8 +22,10 @@ __all__ = [
     "FORMAT",
     "PAGE_BYTES",
     "check_format",
+    "check_wal",
     "event_table",
     "fault_of",
+    "frames_of",
     "journal_checksum",
     "open_reader",
     "open_writer",
@@ -125,6 +127,21 @@ def fault_of(file: Path, error: sqlite3.Error) -> EnvironmentFault:
     return StorageFailed(f"{file}: {error}; check the folder's owner and the disk")
 
 
+def frames_of(file: Path) -> WalFrames:
+    """What stands in a file's WAL, before SQLite has touched either.
+
+    Raises:
+        LogDamaged: the header of one of them is damaged: SQLite must not open it, it would begin with removing the WAL.
+        StorageFailed: one cannot be read.
+    """
+    try:
+        if damage := damaged_header(file):
+            raise LogDamaged(damage)
+        return WalFrames.read(file)
+    except OSError as error:
+        raise StorageFailed(f"cannot read {error.filename}: {error.strerror}; check the folder's owner") from error
+
+
 def open_writer(file: Path, *, size_bytes_max: int) -> sqlite3.Connection:
     """The one read-write connection: WAL, every commit fsynced, with all tables.
 
@@ -133,12 +150,7 @@ def open_writer(file: Path, *, size_bytes_max: int) -> sqlite3.Connection:
         StorageFull: when a new file's tables found no room.
         StorageFailed: when the folder cannot be written.
     """
-    try:
-        if damage := damaged_header(file):
-            raise LogDamaged(damage)  # not opened at all: SQLite would begin with removing the write-ahead log
-        frames = WalFrames.read(file)
-    except OSError as error:
-        raise StorageFailed(f"cannot read {error.filename}: {error.strerror}; check the folder's owner") from error
+    frames = frames_of(file)
     try:
         connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=256)
     except sqlite3.Error as error:
@@ -197,10 +209,19 @@ def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int, fr
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
     connection.execute(f"PRAGMA max_page_count = {size_bytes_max // PAGE_BYTES}")
+    check_wal(connection, file, frames)
+    _create(connection, tables)
+
+
+def check_wal(connection: sqlite3.Connection, file: Path, frames: WalFrames) -> None:
+    """Make durable what SQLite recovered from the WAL, and see that it was all of it but a torn commit.
+
+    Raises:
+        LogDamaged: it was not; the WAL is kept under another name.
+    """
     if frames.damage_behind(_make_durable(connection)):
         keep_wal(file)
         raise LogDamaged(f"{file}-wal is damaged: commits stand behind a frame that does not match its checksum")
-    _create(connection, tables)
 
 
 def _make_durable(connection: sqlite3.Connection) -> int:

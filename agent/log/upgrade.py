@@ -14,10 +14,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from agent.errors import EnvironmentFault, LogUnreadable, StorageFailed, StorageFull
+from agent.errors import EnvironmentFault, LogDamaged, LogUnreadable, StorageFailed, StorageFull
 from agent.log.lock import StoreLock
 from agent.log.room import Ballast
-from agent.log.schema import FORMAT, open_reader
+from agent.log.schema import FORMAT, frames_of, open_reader
 from agent.log_lines import log_event
 from agent.private_file import give_to_owner
 
@@ -27,7 +27,7 @@ MIGRATION_TIMEOUT_S: Final = 3_600.0
 """Hours of log on a slow card are copied before they are changed."""
 SAID_CHARS_MAX: Final = 300
 _FAULTS: Final[dict[str, type[EnvironmentFault]]] = {
-    fault.__name__: fault for fault in (LogUnreadable, StorageFull, StorageFailed)
+    fault.__name__: fault for fault in (LogDamaged, LogUnreadable, StorageFull, StorageFailed)
 }
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ def bring_up_to_date(file: Path, lock: StoreLock, *, keep_copy: bool = True) -> 
 def _format_of(file: Path) -> int | None:
     if not file.exists():
         return None
+    frames_of(file)
     try:
         with closing(open_reader(file)) as connection:
             return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -85,13 +85,35 @@ def test_a_migration_that_fails_says_what_to_do_and_leaves_the_file_as_it_was(tm
 
 
 @pytest.mark.case("U1")
-def test_a_damaged_file_of_an_earlier_format_is_told_as_damaged(tmp_path: Path) -> None:
+def test_a_damaged_file_of_an_earlier_format_is_put_aside_as_one_of_this_format_is(tmp_path: Path) -> None:
     file = format_1(tmp_path)
     content = bytearray(file.read_bytes())
     content[100:140] = b"\x55" * 40
     file.write_bytes(content)
-    with pytest.raises(LogUnreadable, match="is damaged"):
-        open_log(tmp_path)
+    with inline_log(tmp_path) as log:
+        assert log.created
+        (old,) = log.old_logs()
+        assert old.file.read_bytes() == bytes(content)
+
+
+@pytest.mark.case("U1")
+@pytest.mark.parametrize("place", [0, 32 + 24 + 100], ids=["its header", "its first frame"])
+def test_a_damaged_wal_of_an_earlier_format_is_kept_whole_and_not_taken_for_its_end(tmp_path: Path, place: int) -> None:
+    source = format_1(tmp_path / "source")
+    folder = tmp_path / "log"
+    folder.mkdir()
+    with raw(source) as connection:
+        for number in range(4):
+            connection.execute("INSERT INTO journal VALUES ('agv', ?, 0, x'00')", (number,))
+        for name in (FILE, f"{FILE}-wal"):
+            shutil.copy(source.with_name(name), folder)
+    wal = bytearray((folder / f"{FILE}-wal").read_bytes())
+    wal[place] ^= 1
+    (folder / f"{FILE}-wal").write_bytes(wal)
+    with inline_log(folder) as log:
+        assert log.created
+        (old,) = log.old_logs()
+    assert any(path.read_bytes() == bytes(wal) for path in old.folder.glob(f"{FILE}-wal*"))
 
 
 @pytest.mark.case("U1")

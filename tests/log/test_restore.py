@@ -1,6 +1,5 @@
 """A restore makes a backup the log in a new epoch; what was there is kept, and a kill leaves the one or the other."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -13,10 +12,11 @@ import pytest
 from agent.errors import EnvironmentFault, LogUnreadable, StoreInUse
 from agent.event_types import Stream
 from agent.log import CLOUD, START, EventLog, Place
+from agent.log.aside import condemn, old_logs
 from agent.log.backup import copy_log
 from agent.log.check import check_log
 from agent.log.holdings import Difference
-from agent.log.replacement import FILE, SALVAGE
+from agent.log.replacement import FILE
 from agent.log.restore import EPOCH_STEP, Restoration, Restored
 from agent.log.schema import FORMAT, wal_of
 from sim.cloud.ledger import Ledger, Outcome
@@ -84,11 +84,8 @@ def test_a_restored_log_is_the_backup_in_a_new_epoch_and_the_log_before_it_is_ke
     assert restored.aside is not None
     assert restored.aside.parent == shop.folder / "old"
     assert stored_rows(restored.aside / FILE) == before
-    assert json.loads((restored.aside / SALVAGE).read_text()) == {
-        "reason": "restored",
-        "at": "2026-03-02T12:00:00.000Z",
-        "at_ms": 1772452800000,
-    }
+    (old,) = old_logs(shop.folder)
+    assert (old.folder, old.reason, old.at_ms, old.progress) == (restored.aside, "restored", 1772452800000, "pending")
     assert {path.name for path in shop.folder.iterdir() if path.name.startswith("restore")} == set()
 
 
@@ -224,11 +221,20 @@ def test_a_damaged_log_is_replaced_and_kept_as_it_was_with_its_wal(shop: Shop, t
         assert len(read_all(log)) == 5
 
 
+def test_a_log_that_was_to_be_put_aside_does_not_take_the_restored_one_with_it(shop: Shop) -> None:
+    condemn(shop.folder, "a page of it is damaged")
+    restore(shop)
+    with inline_log(shop.folder) as log:
+        assert log.epoch_reason == "restored"
+        assert len(read_all(log)) == 5
+        assert len(log.old_logs()) == 1
+
+
 def test_a_restore_that_cannot_be_finished_says_so_and_is_finished_later(shop: Shop) -> None:
     (shop.folder / "old").touch()  # where the log should be put aside
-    with closing(prepare(shop)) as restoration, pytest.raises(EnvironmentFault, match="cannot be finished"):
+    with closing(prepare(shop)) as restoration, pytest.raises(EnvironmentFault, match="aside"):
         restoration.commit(clock=SetClock(), new_id=new_ids(50))
-    with pytest.raises(EnvironmentFault, match="cannot be finished"), inline_log(shop.folder):
+    with pytest.raises(EnvironmentFault, match="aside"), inline_log(shop.folder):
         pass
     (shop.folder / "old").unlink()
     with inline_log(shop.folder) as log:
