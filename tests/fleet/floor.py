@@ -74,6 +74,10 @@ class Floor(WholeVehicle):
         ended = status.nodes_left == 0 and all(each.status == "FINISHED" for each in status.actions)
         return status.order_id == order_id and ended
 
+    def is_stored(self, order_id: str = "fetch") -> bool:
+        """The same, and whether an agent that ends now will know it."""
+        return self.is_done(order_id) and self.vehicle._desk.waiting == 0
+
     def picks(self) -> bool:
         """Whether the vehicle itself is at the order's pick, and has not moved the load yet."""
         status = self.vehicle._line.status
@@ -102,7 +106,12 @@ class Floor(WholeVehicle):
                 await self.try_to_release()
             return False
 
-        await waiting.until(holds)
+        try:
+            await waiting.until(holds)
+        except TimeoutError:
+            heard = [each.topic for each in self.master.heard if each.topic != "state"]
+            last = self.master.states[-1:]
+            raise AssertionError(f"{self.status}\nlast state: {last}\nother topics: {heard}") from None
 
     # --- what happened ------------------------------------------------------------------------------------
 

@@ -265,7 +265,7 @@ async def test_command_ids_rise_over_restarts_of_agent_and_controller(floor: Flo
     ids: list[int] = []
     for number in range(3):
         await floor.master.order(order(f"o{number}", 0, node("start", 0, 0.0), node("a", 2, 0.2), node("b", 4, 0.0)))
-        await floor.until(lambda number=number: floor.is_done(f"o{number}"))  # type: ignore[misc]  # bound by default
+        await floor.until(lambda number=number: floor.is_stored(f"o{number}"))  # type: ignore[misc]  # bound by default
         ids.append(floor.vehicle._desk.state.next_command_id)
         await floor.leave()
         floor.firmware.reset_firmware()
@@ -277,7 +277,7 @@ async def test_command_ids_rise_over_restarts_of_agent_and_controller(floor: Flo
 
 async def test_a_box_without_a_past_goes_on_above_the_ids_that_the_vehicle_knows(floor: Floor, tmp_path: Path) -> None:
     await floor.master.order(fetch())
-    await floor.until(floor.is_done)
+    await floor.until(floor.is_stored)
     await floor.leave()
     async with opened_log(tmp_path / "new") as floor.log:
         await floor.begin_again()

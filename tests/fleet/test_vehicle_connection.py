@@ -126,6 +126,17 @@ async def test_leaving_says_offline_and_no_will_follows(tmp_path: Path) -> None:
             assert late.words == ["OFFLINE"]
 
 
+async def test_whoever_leaves_right_after_arriving_says_offline_too(tmp_path: Path) -> None:
+    """What the broker answers is on its way then: a socket that is closed before it is read loses the goodbye."""
+    async with running_broker("mosquitto", tmp_path) as broker, Master.listening(broker.port, VEHICLE) as master:
+        for times in range(1, 31):
+            async with Desk.connected(broker.port) as desk:
+                while not desk.connection.status.online:
+                    await asyncio.sleep(0)
+            await until(lambda times=times: len(master.words) >= 2 * times)  # type: ignore[misc]  # bound by default
+        assert master.words == ["ONLINE", "OFFLINE"] * 30
+
+
 @both_brokers
 async def test_after_a_broker_restart_without_persistence_online_is_retained_again(
     kind: BrokerKind, tmp_path: Path

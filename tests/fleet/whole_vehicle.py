@@ -94,6 +94,11 @@ class WholeVehicle:
     def status(self) -> VehicleStatus:
         return self.vehicle.status()
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it may move; before its line is up, nobody knows of the stop that it began with."""
+        return self.status.line.state is LineState.UP and not self.status.stopped
+
     def moved(self) -> list[str]:
         """Loads that changed hands, as the floor's camera saw it."""
         return [seen.what for seen in self.firmware.truth() if seen.what in {"pick", "drop"}]
@@ -124,7 +129,7 @@ class WholeVehicle:
 
         async def released() -> bool:
             await self.try_to_release(by)
-            return not self.status.stopped
+            return self.is_free
 
         await waiting.until(released)
 
@@ -139,7 +144,7 @@ class WholeVehicle:
 
         async def free() -> bool:
             assert not self.running.done(), self.running
-            return self.status.line.state is LineState.UP and not self.status.stopped
+            return self.is_free
 
         try:
             await waiting.until(free)
