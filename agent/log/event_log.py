@@ -45,6 +45,9 @@ logger = logging.getLogger(__name__)
 EPOCHS_BELOW: Final = 4_096
 """Room for the epochs of each log that was put aside, below those of the one that follows it."""
 
+JUMP_S: Final = 3_600.0
+"""Clocks that were set by less than an hour make no event so much older that it matters."""
+
 CommitListener = Callable[[Sequence[Draft]], None]
 EpochListener = Callable[[str, EpochReason], None]
 
@@ -79,6 +82,8 @@ class EventLog:
         self._clock = clock
         self._new_id = new_id
         self._synchronised = synchronised
+        self._clock_offset_s = clock.wall().timestamp() - clock.monotonic_s()
+        self._held_until_s = 0.0
         self._writer: Writer | None = None
         self._commit_listeners: list[CommitListener] = []
         self._epoch_listeners: list[EpochListener] = []
@@ -173,9 +178,12 @@ class EventLog:
     async def prune(self, *, delivered: bool = False) -> int:
         """Clear one step of events that every consumer passed and that are older than the replay window; how many.
 
-        With `delivered`, the window counts for nothing: there is no room to keep what could be replayed.
+        With `delivered`, the window counts for nothing: there is no room to keep what could be replayed. After a jump
+        of the wall clock, nothing is cleared before the window has gone by once more: nobody knows how old events are.
         """
         now = self._clock.wall()
+        if self._clock_jumped(now) and not delivered:
+            return 0
         before = now + timedelta(days=1) if delivered else now - timedelta(hours=self._settings.replay_hours)
         job = Prune(_milliseconds(before), _milliseconds(now), self._settings.dedupe_days)
         answer = await self._do(job)
@@ -430,6 +438,15 @@ class EventLog:
             logger, logging.ERROR, "log.not_as_left", f"the log is not as it was left: {why}", file=str(self.file)
         )
         return reason
+
+    def _clock_jumped(self, now: datetime) -> bool:
+        """Whether the wall clock went another way than the monotonic one, within the replay window."""
+        monotonic_s = self._clock.monotonic_s()
+        offset_s = now.timestamp() - monotonic_s
+        if abs(offset_s - self._clock_offset_s) > JUMP_S:
+            self._held_until_s = monotonic_s + self._settings.replay_hours * 3_600
+        self._clock_offset_s = offset_s
+        return monotonic_s < self._held_until_s
 
     def _append_job(self, drafts: Sequence[Draft], also: Sequence[Also]) -> Append:
         now = self._clock.wall()

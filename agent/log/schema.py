@@ -218,10 +218,15 @@ def check_wal(connection: sqlite3.Connection, file: Path, frames: WalFrames) -> 
 
     Raises:
         LogDamaged: it was not; the WAL is kept under another name.
+        StorageFailed: the WAL cannot be read.
     """
-    if frames.damage_behind(_make_durable(connection)):
+    try:
+        if not frames.damage_behind(_make_durable(connection)):
+            return
         keep_wal(file)
-        raise LogDamaged(f"{file}-wal is damaged: commits stand behind a frame that does not match its checksum")
+    except OSError as error:
+        raise StorageFailed(f"cannot read {file}-wal: {error.strerror}; check the disk") from error
+    raise LogDamaged(f"{file}-wal is damaged: commits stand behind a frame that does not match its checksum")
 
 
 def _make_durable(connection: sqlite3.Connection) -> int:

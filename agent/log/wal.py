@@ -8,6 +8,7 @@ File format: https://sqlite.org/fileformat2.html, sections 1.3 and 4.
 """
 
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -35,7 +36,7 @@ def damaged_header(file: Path) -> str:
     wal = file.with_name(f"{file.name}-wal")
     header = _start(wal, WAL_HEADER_BYTES)
     if len(header) == WAL_HEADER_BYTES and any(header) and wal.stat().st_size > WAL_HEADER_BYTES:
-        sound = int.from_bytes(header[:4]) in WAL_MAGIC and _checksum(header[:24]) == header[24:]
+        sound = int.from_bytes(header[:4]) in WAL_MAGIC and _checksum(header[:24], _word_order(header)) == header[24:]
         if not sound:
             return f"{wal} is damaged: its header does not match its checksum"
     return ""
@@ -45,6 +46,7 @@ def damaged_header(file: Path) -> str:
 class WalFrames:
     """The commits of a write-ahead log as its frames' headers tell them, each by its last frame; they count from 1."""
 
+    wal: Path
     commits: tuple[int, ...]
 
     @classmethod
@@ -56,7 +58,7 @@ class WalFrames:
         """
         wal = file.with_name(f"{file.name}-wal")
         if not wal.is_file():
-            return cls(())
+            return cls(wal, ())
         with wal.open("rb", buffering=0) as opened:
             header = opened.read(WAL_HEADER_BYTES)
             salt, frame = header[16:24], FRAME_HEADER_BYTES + PAGE_BYTES
@@ -66,11 +68,33 @@ class WalFrames:
                 told = os.pread(opened.fileno(), 16, WAL_HEADER_BYTES + number * frame)
                 if told[8:16] == salt and any(told[4:8]):
                     commits.append(number + 1)
-        return cls(tuple(commits))
+        return cls(wal, tuple(commits))
 
     def damage_behind(self, valid_frames: int) -> bool:
-        """Whether SQLite, which found so many valid frames, left out more than a torn commit."""
-        return sum(commit > valid_frames for commit in self.commits) > TORN_COMMITS_MAX
+        """Whether SQLite, which found so many valid frames, left out more than a torn commit.
+
+        It leaves out whole frames, too, which it has in the database already: when another connection's memory says
+        that the log begins anew. So what looks like damage is looked at closely, which takes a while.
+
+        Raises:
+            OSError: the log cannot be read.
+        """
+        return self._commits_behind(valid_frames) > TORN_COMMITS_MAX < self._commits_behind(self._sound_frames())
+
+    def _commits_behind(self, frame: int) -> int:
+        return sum(commit > frame for commit in self.commits)
+
+    def _sound_frames(self) -> int:
+        """How many frames from the first on match their checksums, each of which goes on from the one before."""
+        with self.wal.open("rb") as opened:
+            header = opened.read(WAL_HEADER_BYTES)
+            order, sums = _word_order(header), header[24:]
+            for sound in range(max(self.commits, default=0)):
+                frame = opened.read(FRAME_HEADER_BYTES + PAGE_BYTES)
+                sums = _checksum(frame[:8] + frame[FRAME_HEADER_BYTES:], order, sums)
+                if sums != frame[16:24] or frame[8:16] != header[16:24]:
+                    return sound
+        return max(self.commits, default=0)
 
 
 def keep_wal(file: Path) -> None:
@@ -91,12 +115,16 @@ def _start(file: Path, size: int) -> bytes:
         return opened.read(size)
 
 
-def _checksum(content: bytes) -> bytes:
-    """The checksum of a write-ahead log's header, which says itself in which order its words are summed up."""
-    order: Literal["big", "little"] = "big" if content[3] & 1 else "little"
-    first = second = 0
-    for at in range(0, len(content), 8):
-        one, other = (int.from_bytes(content[at + by : at + by + 4], order) for by in (0, 4))
+def _word_order(header: bytes) -> Literal["<", ">"]:
+    """A write-ahead log says itself in which order of bytes its words are summed up."""
+    return ">" if header[3] & 1 else "<"
+
+
+def _checksum(content: bytes, order: Literal["<", ">"], sums: bytes = bytes(8)) -> bytes:
+    """The checksum of section 4.2, going on from `sums`."""
+    first, second = struct.unpack(">II", sums)
+    words = struct.unpack(f"{order}{len(content) // 4}I", content)
+    for one, other in zip(words[::2], words[1::2], strict=True):
         first = (first + one + second) & 0xFFFF_FFFF
         second = (second + other + first) & 0xFFFF_FFFF
-    return first.to_bytes(4) + second.to_bytes(4)
+    return struct.pack(">II", first, second)

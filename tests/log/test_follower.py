@@ -53,7 +53,10 @@ def test_it_goes_on_in_a_new_epoch(tmp_path: Path) -> None:
 def test_it_goes_on_in_the_file_that_takes_the_place_of_a_damaged_one(tmp_path: Path) -> None:
     with inline_log(tmp_path) as log, follow(log.file) as follower:
         log.append_now(events(1, "a"))
-        log.file.rename(tmp_path / "old.sqlite")
+        aside = tmp_path / "aside"
+        aside.mkdir()
+        for file in tmp_path.glob("events.sqlite*"):
+            file.rename(aside / file.name)
         assert (news(follower), follower.replaced) == (["a-1"], False)
         (tmp_path / "lock").unlink()
         with inline_log(tmp_path) as second:

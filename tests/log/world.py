@@ -47,14 +47,23 @@ class SetClock:
     def __init__(self, now: datetime = NOON) -> None:
         self.now = now
         self.ticks = count()
+        self.went_s = 0.0
 
     def wall(self) -> datetime:
         return self.now
 
     def monotonic_s(self) -> float:
-        return next(self.ticks) / 1000
+        return self.went_s + next(self.ticks) / 1000
 
     def move(self, **timedelta_arguments: float) -> None:
+        """Time goes by; it never goes back."""
+        way = timedelta(**timedelta_arguments)
+        assert way >= timedelta()
+        self.now += way
+        self.went_s += way.total_seconds()
+
+    def jump(self, **timedelta_arguments: float) -> None:
+        """Somebody sets the clock; no time goes by."""
         self.now += timedelta(**timedelta_arguments)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-__all__ = ["BUGS", "BUGS_TO_COME", "Bug", "Patch"]
+__all__ = ["BUGS", "Bug", "Patch"]
 
 
 class Patch(NamedTuple):
@@ -48,7 +48,7 @@ BUGS: Final = (
     Bug(
         "what was recovered is not made durable",
         POWER_CUT,
-        (Patch("agent.log.schema", "    _make_durable(connection)\n", ""),),
+        (Patch("agent.log.schema", "        if not frames.damage_behind(_make_durable(connection)):\n", "        if True:\n"),),
     ),
     Bug(
         "ENOSPC is swallowed",
@@ -56,10 +56,10 @@ BUGS: Final = (
         (
             Patch(
                 "agent.log.store",
-                "        if isinstance(fault, StorageFull) and len(jobs) > 1:\n",
+                "        if isinstance(fault, StorageFull):\n            if min",
                 "        if isinstance(fault, StorageFull):\n"
                 "            return [[] if isinstance(job, Append) else None for job in jobs]\n"
-                "        if isinstance(fault, StorageFull) and len(jobs) > 1:\n",
+                "        if isinstance(fault, StorageFull):\n            if min",
             ),
         ),
     ),
@@ -89,11 +89,34 @@ BUGS: Final = (
         (
             Patch(
                 "agent.log.reader",
-                "        found: list[StoredEvent] = []\n        try:\n",
+                "        found: list[StoredEvent] = []\n        after = self._behind_damage(stream, after)\n",
                 "        memory = self.__dict__.setdefault('memory', {})\n"
                 "        if memory.get((stream, after)):\n"
                 "            return list(memory[stream, after])\n"
-                "        found: list[StoredEvent] = memory.setdefault((stream, after), [])\n        try:\n",
+                "        found: list[StoredEvent] = memory.setdefault((stream, after), [])\n",
+            ),
+        ),
+    ),
+    Bug(
+        "the tombstone is written outside the delete's transaction",
+        "tests/test_room_keeper.py::test_a_tombstone_and_its_delete_are_one_transaction",
+        (
+            Patch(
+                "agent.room_keeper",
+                "        await self._log.append([draft], also=[Shed(stream, Place(first.epoch, first.sequence - 1), last)])\n",
+                "        await self._log.append([], also=[Shed(stream, Place(first.epoch, first.sequence - 1), last)])\n"
+                "        await self._log.append([draft])\n",
+            ),
+        ),
+    ),
+    Bug(
+        "a sequence is given again after a restore",
+        "tests/log/test_restore.py::test_no_sequence_is_given_twice_as_the_ledger_sees_it",
+        (
+            Patch(
+                "agent.log.restore",
+                '            (answer,) = store.commit([StartEpoch(epoch, "restored", now_ms, number)])\n',
+                "            answer = None\n",
             ),
         ),
     ),
@@ -104,8 +127,3 @@ BUGS: Final = (
     ),
 )
 
-BUGS_TO_COME: Final = {
-    "the tombstone is written outside the delete's transaction": "with shedding",
-    "a sequence is given again after a restore": "with restore",
-}
-"""Bugs to be planted together with what they break."""
