@@ -211,7 +211,7 @@ async def test_what_a_clock_that_was_ahead_recorded_is_closed_by_itself(tmp_path
         clock.move(days=400)
         log.append_now(events(2, "ahead"))
         await log.start_epoch("restored")
-        clock.move(days=-400)
+        clock.jump(days=-400)
         log.append_now(events(4, "b"))
         clock.now = NEXT_MORNING
         assert counts(await closer.close_if_due()) == ("2026-03-02", {Stream.SALES: 3})
@@ -367,7 +367,7 @@ async def test_a_clock_that_steps_back_over_the_start_of_day_closes_nothing(tmp_
     clock = SetClock(NEXT_MORNING)
     with inline_log(tmp_path, clock) as log:
         log.append_now([event("a")])
-        clock.move(seconds=-2)
+        clock.jump(seconds=-2)
         assert await day_closer(log, clock).close_if_due() is None
 
 

@@ -336,7 +336,9 @@ class EventLog:
             LogUnreadable: the file is damaged beyond single events, right after `after`.
             StorageFailed: the disk failed.
         """
-        return self._reader.read(stream, after, events_max=events_max, bytes_max=bytes_max)
+        events = self._reader.read(stream, after, events_max=events_max, bytes_max=bytes_max)
+        head = self.head(stream)  # a commit is there before we know of it: the cloud must not hear of it first
+        return [event for event in events if event.place <= head]
 
     def id_at(self, stream: Stream, place: Place) -> str | None:
         """The event id at a place; None when that row is not here."""

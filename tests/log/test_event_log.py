@@ -288,7 +288,7 @@ def test_the_boot_and_the_monotonic_clock_are_kept_with_each_event(tmp_path: Pat
     with inline_log(tmp_path) as log, raw(log) as connection:
         rows = connection.execute("SELECT recorded_ms, boot, monotonic_us FROM event ORDER BY sequence").fetchall()
         now_ms = int(NOON.timestamp() * 1000)
-        assert rows == [(now_ms, 1, 0), (now_ms, 1, 0), (now_ms, 1, 1000)]
+        assert rows == [(now_ms, 1, 1000), (now_ms, 1, 1000), (now_ms, 1, 2000)]
         assert connection.execute("SELECT count(*) FROM boot").fetchone() == (1,)
 
 

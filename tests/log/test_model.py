@@ -43,6 +43,9 @@ class Model:
     last: dict[tuple[Stream, int], int] = field(default_factory=dict)
     known: list[tuple[int, dict[tuple[str, str], tuple[Said, Place]]]] = field(default_factory=list)
     """A day and what was said on it under each source and id, and where it went; a day that had been is no new one."""
+    error: float = 0
+    """By how many hours the clock was off when that was looked at last."""
+    held_until: float = 0
     cursors: dict[tuple[str, Stream], Place] = field(
         default_factory=lambda: {(consumer, stream): START for consumer in (CLOUD, DAY_CLOSE) for stream in Stream}
     )
@@ -71,7 +74,12 @@ class Model:
         self.known[-1][1][producer, event_id] = (one, place)
         return (*place, False)
 
-    def prune(self, hour: float) -> None:
+    def prune(self, hour: float, uptime: float) -> None:
+        """After the clock was set, nothing goes before the replay window has gone by: `hour` minus `uptime` tells."""
+        if abs(hour - uptime - self.error) > 1:
+            self.error, self.held_until = hour - uptime, uptime + REPLAY_HOURS
+        if uptime < self.held_until:
+            return
         for stream in STREAMS:
             newest = max((place for of, place in self.rows if of is stream), default=START)
             passed = min(place for (_, of), place in self.cursors.items() if of is stream)
@@ -112,6 +120,7 @@ class LogLives(RuleBasedStateMachine):
         self._folder.cleanup()
 
     def _open(self) -> EventLog:
+        self.model.error, self.model.held_until = self.hour - self.uptime, 0
         kept = LogSettings(replay_hours=REPLAY_HOURS, dedupe_days=DEDUPE_DAYS)
         return EventLog.open_inline(Path(self._folder.name), kept, clock=self.clock, new_id=self.new_id)
 
@@ -156,14 +165,22 @@ class LogLives(RuleBasedStateMachine):
         self.model.epoch += 1
         assert finish(self.log.start_epoch("restored")) == self.log.epoch_id(self.model.epoch)
 
-    @rule(hours=st.sampled_from([1, 12, 30, 60, -5, 400 * 24, -400 * 24]))
+    @property
+    def uptime(self) -> float:
+        return self.clock.went_s / 3_600
+
+    @rule(hours=st.sampled_from([1, 12, 30, 60, 400 * 24]))
     def wait(self, hours: int) -> None:
         self.clock.move(hours=hours)
+
+    @rule(hours=st.sampled_from([-5, 400 * 24, -400 * 24]))
+    def set_clock(self, hours: int) -> None:
+        self.clock.jump(hours=hours)
 
     @rule()
     def prune(self) -> None:
         gone = len(self.model.rows)
-        self.model.prune(self.hour)
+        self.model.prune(self.hour, self.uptime)
         assert finish(self.log.prune()) == gone - len(self.model.rows)
 
     @rule()

@@ -74,7 +74,7 @@ def test_streams_are_merged_as_events_came_though_the_clock_went_back(tmp_path: 
     with inline_log(tmp_path, clock) as log:
         for name, stream in (("a", Stream.SALES), ("b", Stream.STOCK), ("c", Stream.SALES), ("d", Stream.STOCK)):
             log.append_now(events(2, name, stream=stream))
-            clock.move(hours=-1)
+            clock.jump(hours=-1)
     with LogLook(tmp_path / FILE) as look:
         found = merged(look, dict.fromkeys(look.streams, START), EVER, lambda _: None)
         assert [event.id for event in found] == ["a-1", "a-2", "b-1", "b-2", "c-1", "c-2", "d-1", "d-2"]

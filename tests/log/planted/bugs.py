@@ -48,7 +48,13 @@ BUGS: Final = (
     Bug(
         "what was recovered is not made durable",
         POWER_CUT,
-        (Patch("agent.log.schema", "        if not frames.damage_behind(_make_durable(connection)):\n", "        if True:\n"),),
+        (
+            Patch(
+                "agent.log.schema",
+                "        if not frames.damage_behind(_make_durable(connection)):\n",
+                "        if True:\n",
+            ),
+        ),
     ),
     Bug(
         "ENOSPC is swallowed",
@@ -65,7 +71,7 @@ BUGS: Final = (
     ),
     Bug(
         "the newest event may be deleted, and its sequence is given again",
-        MODEL,
+        "tests/log/test_retention.py",
         (Patch("agent.log.group", " AND place < (SELECT max(place) FROM {table})", ""),),
     ),
     Bug(
@@ -103,9 +109,8 @@ BUGS: Final = (
         (
             Patch(
                 "agent.room_keeper",
-                "        await self._log.append([draft], also=[Shed(stream, Place(first.epoch, first.sequence - 1), last)])\n",
-                "        await self._log.append([], also=[Shed(stream, Place(first.epoch, first.sequence - 1), last)])\n"
-                "        await self._log.append([draft])\n",
+                "await self._log.append([draft], also=[Shed(",
+                "await self._log.append([draft])\n        await self._log.append([], also=[Shed(",
             ),
         ),
     ),
@@ -126,4 +131,3 @@ BUGS: Final = (
         (Patch("agent.log.event_log", "Prune(_milliseconds(before),", "Prune(int(before.timestamp()),"),),
     ),
 )
-
