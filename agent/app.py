@@ -103,6 +103,7 @@ class Agent:
         till_requests = TillRequests(ttl_s=settings.api.till_request_ttl_s, new_id=new_id, basket=baskets.basket)
         _restore(till_requests.restore, log, Stream.KIOSK)
         fleet = self._fleet(log, decoder, closing)
+        room = RoomKeeper(log, decoder, clock)
         api = LocalApi(
             settings=settings,
             folder=folder,
@@ -120,10 +121,11 @@ class Agent:
             adviser=decisions.adviser,
             fleet=fleet,
             quarantine=QuarantineDesk(log, decoder, link.send_again),
+            shed=lambda: room.shed_events,
             clock=clock,
         )
         work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run}
-        work |= {"packs": inbox.keep, "fleet": fleet.run}
+        work |= {"packs": inbox.keep, "fleet": fleet.run, "room": room.run}
         return api, link, work | decisions.work() | self._own_work(log, decoder, link)
 
     def _fleet(self, log: EventLog, decoder: EventDecoder, closing: AsyncExitStack) -> Fleet:
@@ -164,7 +166,6 @@ class Agent:
             own["clock"] = ClockKeeper(log, decoder, self._clock).run
         return own | {
             "epochs": housekeeping.keep_epochs,
-            "room": RoomKeeper(log, decoder, self._clock).run,
             "salvage": Salvage(log, decoder, link.send_again, self._clock).run,
             "damage": DamageKeeper(log, decoder, self._clock).run,
             "days": housekeeping.keep_days,

@@ -15,6 +15,7 @@ __all__ = [
     "SettingsRefused",
     "StorageFailed",
     "StorageFull",
+    "StorageReadOnly",
     "StoreInUse",
     "StoreforwardError",
 ]
@@ -81,6 +82,10 @@ class StorageFull(EnvironmentFault):
 
 class StorageFailed(EnvironmentFault):
     """SQLite or the disk failed during an append; nothing of it is acknowledged."""
+
+
+class StorageReadOnly(StorageFailed):
+    """The file system went read-only, as that of a failing card does: nothing can be stored until it is mended."""
 
 
 class LogUnreadable(EnvironmentFault):

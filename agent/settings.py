@@ -130,7 +130,10 @@ class LogSettings(Section):
         description="room kept for sales, stock, agv and audit: once only that is left, other streams get 507",
     )
     ballast_bytes: int = Field(
-        2 * MEBIBYTE, ge=0, le=1_024 * MEBIBYTE, description="room held on the disk, given up when others fill it"
+        16 * MEBIBYTE,
+        ge=0,
+        le=1_024 * MEBIBYTE,
+        description="room held on the disk, given up when others fill it; a checkpoint needs up to half of it",
     )
     replay_hours: int = Field(72, ge=0, le=8_760, description="how long delivered events stay for a replay")
     dedupe_days: int = Field(35, ge=1, le=400, description="how long a (source, id) pair is remembered")

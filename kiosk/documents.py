@@ -133,6 +133,12 @@ class LogPart(_Document):
     waiting: int
 
 
+class StoragePart(_Document):
+    """Whether the agent can store events."""
+
+    state: str = "ok"
+
+
 class VehiclePart(_Document):
     """A vehicle of this shop: whether it is told to stand, and whether it has said itself that it does."""
 
@@ -152,6 +158,7 @@ class AgentStatus(_Document):
 
     link: LinkPart
     log: LogPart
+    storage: StoragePart = StoragePart()
     products: int = 0
     vehicles: tuple[VehiclePart, ...] = ()
 

@@ -23,6 +23,7 @@ class StatusKind(StrEnum):
     ONLINE = "online"
     OFFLINE = "offline"
     DOWN = "down"
+    UNSTORED = "unstored"
 
 
 class CardKind(StrEnum):
@@ -179,6 +180,9 @@ class Painter:
                 "agent down since {time} · {kept} · selling works", time=since, kept=kept
             )
         standing = self._standing(state)
+        if state.storage in _UNSTORED:
+            text = words.text("the box cannot store events: its disk is full or broken · call for help")
+            return StatusKind.UNSTORED, text + standing
         if state.link in ("online", "disabled", ""):
             text = words.text("Online") if state.link == "online" else words.text("Ready")
             return StatusKind.ONLINE, text + standing
@@ -398,4 +402,5 @@ class Painter:
         return FoundPicture(product.sku, product.name, " · ".join(filter(None, details)), offer.price, button, kind)
 
 
+_UNSTORED = frozenset({"full", "read_only", "failed"})
 _GOOD_NOTES = frozenset({Note.ADDED, Note.DISMISSED, Note.TAKEN_BACK})

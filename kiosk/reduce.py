@@ -186,6 +186,7 @@ def _take_status(state: State, status: AgentStatus, now_s: float) -> State:
         link=status.link.state,
         link_since=status.link.since,
         waiting=status.log.waiting,
+        storage=status.storage.state,
         catalogue_size=status.products,
     )
 

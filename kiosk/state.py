@@ -227,6 +227,7 @@ class State:
     link: str = ""
     link_since: datetime | None = None
     waiting: int = 0
+    storage: str = "ok"
     catalogue_size: int | None = None
     vehicles: tuple[VehiclePart, ...] = ()
     stop: Stop | None = None

@@ -10,7 +10,16 @@ from agent.event_types import Stream
 from agent.fleet.vehicle_status import VehicleStatus
 from agent.link import LinkStatus
 
-__all__ = ["DeviceStatus", "ListenerState", "ListenerStatus", "LogStatus", "PlaceStatus", "StreamStatus"]
+__all__ = [
+    "DeviceStatus",
+    "ListenerState",
+    "ListenerStatus",
+    "LogStatus",
+    "PlaceStatus",
+    "StorageState",
+    "StorageStatus",
+    "StreamStatus",
+]
 
 
 class _Part(BaseModel):
@@ -62,6 +71,33 @@ class LogStatus(_Part):
     streams: list[StreamStatus]
 
 
+class StorageState(StrEnum):
+    """Whether events can be stored."""
+
+    OK = "ok"
+    SHORT = "short"
+    """Only the reserve is left: sheddable streams are refused."""
+    FULL = "full"
+    READ_ONLY = "read_only"
+    FAILED = "failed"
+
+
+class StorageStatus(_Part):
+    """The log's disk: whether it takes events and why not, how much room is left, and what was given up or kept aside.
+
+    `shed` counts since the start. `quarantined` is -1 when that cannot be read.
+    """
+
+    state: StorageState
+    problem: str
+    room_bytes: int
+    reserve_bytes: int
+    shed: int
+    quarantined: int
+    salvages_pending: int
+    bytes_written_per_event: float | None
+
+
 class DeviceStatus(_Part):
     """One agent, now."""
 
@@ -74,6 +110,7 @@ class DeviceStatus(_Part):
     uptime_s: float
     data_folder: str
     log: LogStatus
+    storage: StorageStatus
     link: LinkStatus
     listeners: list[ListenerStatus]
     products: int

@@ -93,6 +93,7 @@ class LocalApi:
         adviser: Adviser,
         fleet: Fleet,
         quarantine: QuarantineDesk,
+        shed: Callable[[], int],
         clock: Clock,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
@@ -106,7 +107,7 @@ class LocalApi:
         self._door = Door(producers, folder.socket, lan_names(settings.api))
         report = StatusReport(
             settings=settings, folder=folder, log=log, link_status=link_status, listeners=self._listeners,
-            catalogue=catalogue, baskets=baskets, packs=packs, fleet=fleet, clock=clock,
+            catalogue=catalogue, baskets=baskets, packs=packs, fleet=fleet, shed=shed, clock=clock,
         )  # fmt: skip
         self.routes: Final[list[Route]] = [
             *Intake(log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding).routes(),

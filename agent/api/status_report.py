@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from agent import __version__
 from agent.api.device_status import DeviceStatus, LogStatus, PlaceStatus, StreamStatus
 from agent.api.listeners import Listeners
+from agent.api.storage_status import storage_status
 from agent.baskets import BasketBoard
 from agent.catalogue import Catalogue
 from agent.clock import Clock
@@ -36,6 +37,7 @@ class StatusReport:
         baskets: BasketBoard,
         packs: Packs,
         fleet: Fleet,
+        shed: Callable[[], int],
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -47,6 +49,7 @@ class StatusReport:
         self._baskets = baskets
         self._packs = packs
         self._fleet = fleet
+        self._shed = shed
         self._clock = clock
         self._started = clock.wall()
         self._started_s = clock.monotonic_s()
@@ -62,6 +65,7 @@ class StatusReport:
             uptime_s=round(self._clock.monotonic_s() - self._started_s, 3),
             data_folder=str(self._folder.path),
             log=self._log_status(),
+            storage=storage_status(self._log, self._shed()),
             link=link,
             listeners=self._listeners.states,
             products=self._catalogue.size,
@@ -111,6 +115,8 @@ class StatusReport:
             yield f"pack {name}: {problem}"
         for vehicle in self._fleet.statuses():
             yield from (f"{vehicle.id}: {problem}" for problem in vehicle.problems)
+        if trouble := self._log.trouble:
+            yield f"log: {trouble}"
         if damaged := self._log.damaged_events:
             yield f"log: {damaged:,} events no longer match their checksum"
 

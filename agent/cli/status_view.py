@@ -120,9 +120,17 @@ def _log_file(found: Document, now: datetime) -> str:
     return f"log {disk['log_bytes'] / _MEGABYTE:,.1f} MB, {disk['free_bytes'] / _MEGABYTE:,.0f} MB free on its disk"
 
 
+def _room(found: Document, now: datetime) -> str:
+    del now
+    storage = found["storage"]
+    parts = [f"{storage['room_bytes'] / _MEGABYTE:,.0f} MB left for events"]
+    parts += [f"{storage[key]:,} {word}" for key, word in _GIVEN_UP.items() if storage[key] > 0]
+    return ", ".join(parts if storage["state"] == "ok" else [_STATES[storage["state"]], *parts])
+
+
 def _flash(found: Document, now: datetime) -> str:
     del now
-    written = found.get("storage", {}).get("bytes_written_per_event")
+    written = found["storage"]["bytes_written_per_event"]
     return f"{written:,.0f} bytes written per event" if written is not None else ""
 
 
@@ -131,6 +139,13 @@ def _products(found: Document, now: datetime) -> str:
     return f"{found['products']:,}"
 
 
+_GIVEN_UP: Final = {"shed": "shed", "quarantined": "in quarantine", "salvages_pending": "damaged logs to salvage"}
+_STATES: Final = {
+    "short": "SHORT: only sales, stock, agv and audit are taken",
+    "full": "FULL",
+    "read_only": "READ-ONLY",
+    "failed": "FAILED",
+}
 _ROWS: Final[tuple[tuple[str, Callable[[Document, datetime], str | Text]], ...]] = (
     ("agent", _agent),
     ("device", _device),
@@ -142,6 +157,7 @@ _ROWS: Final[tuple[tuple[str, Callable[[Document, datetime], str | Text]], ...]]
     ("waiting", _waiting),
     ("receipt", _receipt),
     ("storage", _log_file),
+    ("room", _room),
     ("flash", _flash),
     ("products", _products),
 )

@@ -5,32 +5,27 @@ time and for tools that work on a stopped agent's folder.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from agent.clock import Clock, boot_id, clock_synchronised, rfc3339
-from agent.errors import LogDamaged, StoreforwardError
+from agent.clock import Clock, clock_synchronised, rfc3339
+from agent.errors import EnvironmentFault, StoreforwardError
 from agent.event_types import Stream
 from agent.events import Draft
-from agent.log.aside import OldLog, Progress, condemned, old_logs, put_aside
+from agent.log.aside import OldLog, old_logs
 from agent.log.identities import identity_key
-from agent.log.jobs import Advance, Also, Append, EpochReason, Job, JournalEntry, Merge, Prune, StartEpoch
+from agent.log.jobs import Advance, Also, Append, EpochReason, Job, Merge, Prune, StartEpoch
 from agent.log.lock import StoreLock
-from agent.log.mark import Mark, Verdict
 from agent.log.merge import OldEvent
-from agent.log.old_facts import OldFacts
+from agent.log.opening import Opening
 from agent.log.quarantine import QuarantinedRow
 from agent.log.reader import Reader
 from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent, UnsyncedRow
-from agent.log.replacement import finish
-from agent.log.store import Answer, Store
-from agent.log.upgrade import bring_up_to_date
+from agent.log.store import Answer
 from agent.log.writer import Writer
-from agent.log_lines import log_event
 from agent.settings import LogSettings
 
 __all__ = ["CLOUD", "DAY_CLOSE", "Damage", "EventLog"]
@@ -40,8 +35,7 @@ CLOUD: Final = "cloud"
 DAY_CLOSE: Final = "day_close"
 """The consumer that closes business days."""
 
-logger = logging.getLogger(__name__)
-
+EVENTS_TO_TELL: Final = 100
 EPOCHS_BELOW: Final = 4_096
 """Room for the epochs of each log that was put aside, below those of the one that follows it."""
 
@@ -84,17 +78,20 @@ class EventLog:
         self._synchronised = synchronised
         self._clock_offset_s = clock.wall().timestamp() - clock.monotonic_s()
         self._held_until_s = 0.0
+        self._stored_events = 0
         self._writer: Writer | None = None
         self._commit_listeners: list[CommitListener] = []
         self._epoch_listeners: list[EpochListener] = []
         with ExitStack() as opened:
             lock = StoreLock.take(folder)
             opened.callback(lock.release)
-            self._store = self._open_store(lock)
+            at_ms = _milliseconds(clock.wall())
+            opening = Opening.of(self.file, settings, lock, at_ms=at_ms, reopened=self._count_reopening)
+            self._store = opening.store
             opened.callback(self._store.close)
             self._reader = Reader(self.file, self.gaps)
             opened.callback(self._reader.close)
-            self._created = self._prepare()
+            self._created = self._prepare(opening)
             self._opened = opened.pop_all()
 
     @classmethod
@@ -253,9 +250,18 @@ class EventLog:
         return self._store.reserve_bytes
 
     @property
-    def trouble(self) -> str:
-        """Why the last commit failed; empty when it did not."""
+    def trouble(self) -> EnvironmentFault | None:
+        """Why the last commit failed; None when it did not."""
         return self._store.trouble
+
+    @property
+    def bytes_written_per_event(self) -> float | None:
+        """What the disk was given for each event stored since the start, checkpoints and retention included.
+
+        None while there are too few events to tell, or where the kernel does not count.
+        """
+        written = self._writer.bytes_written() if self._writer else None
+        return written / self._stored_events if written and self._stored_events >= EVENTS_TO_TELL else None
 
     @property
     def damaged_events(self) -> int:
@@ -374,37 +380,15 @@ class EventLog:
 
     # --- private -------------------------------------------------------------------------------------------
 
-    def _open_store(self, lock: StoreLock) -> Store:
-        """The store, of this version's format; a damaged file is put aside, whole, where the salvage finds it."""
-        folder = self.file.parent
-        finish(folder)
-        self._verdict = Verdict.AS_LEFT
-        if not self.file.exists() and (old := [one for one in self.old_logs() if one.progress is Progress.PENDING]):
-            self._put_aside = old[-1].reason  # by an opening that came no further
-            return self._new_store()
-        self._put_aside = condemned(folder)
-        if not self._put_aside:
-            self._verdict = Mark(self.file).judge()
-            try:
-                bring_up_to_date(self.file, lock)
-                return self._new_store()
-            except LogDamaged as damaged:
-                self._put_aside, self._verdict = str(damaged), Verdict.AS_LEFT
-        put_aside(folder, self._put_aside, _milliseconds(self._clock.wall()))
-        return self._new_store()
-
-    def _new_store(self) -> Store:
-        return Store(self.file, self._settings, boot=boot_id(), reopened=self._count_reopening)
-
-    def _prepare(self) -> bool:
+    def _prepare(self, opening: Opening) -> bool:
         """The first epoch of a new file, and a cursor for each consumer, so that retention waits for it."""
         state = self._store.state
         created = not state.epochs
-        job, reason = self._epoch_job("created"), self._epoch_reason(created=created)
+        job, reason = self._epoch_job("created"), opening.epoch_reason()
         old = len(self.old_logs()) if created else 0
         jobs: list[Job] = [job._replace(reason=reason, number_from=old * EPOCHS_BELOW or 1)] if reason else []
-        if created and self._put_aside:
-            jobs.append(self._append_job([], self._old_journal()))
+        if journal := opening.old_journal():
+            jobs.append(self._append_job([], journal))
         jobs += [
             Advance(consumer, stream, START)
             for consumer in (CLOUD, DAY_CLOSE)
@@ -416,30 +400,6 @@ class EventLog:
                 if isinstance(answer, StoreforwardError):
                     raise answer
         return created
-
-    def _old_journal(self) -> Sequence[JournalEntry]:
-        """The journals of the log that was put aside last: what vehicles were told must not be forgotten with it."""
-        facts = OldFacts.read(self.old_logs()[-1].file)
-        if not facts.journal_whole:
-            message = "the journals of the damaged log cannot be read whole: what vehicles were doing is unknown"
-            log_event(logger, logging.ERROR, "log.journal_lost", message)
-            return ()
-        return facts.journal
-
-    def _epoch_reason(self, *, created: bool) -> EpochReason | None:
-        """Why this opening begins an epoch, if it does: files that are not as left may have given more sequences."""
-        reason: EpochReason | None = ("damaged" if self._put_aside else "created") if created else None
-        match self._verdict:
-            case Verdict.AS_LEFT:
-                return reason
-            case Verdict.SHORTENED:
-                reason, why = "damaged", "its -wal is gone, and with it maybe the last events"
-            case Verdict.REPLACED:
-                reason, why = reason or "restored", "its file is gone" if created else "another file is in its place"
-        log_event(
-            logger, logging.ERROR, "log.not_as_left", f"the log is not as it was left: {why}", file=str(self.file)
-        )
-        return reason
 
     def _clock_jumped(self, now: datetime) -> bool:
         """Whether the wall clock went another way than the monotonic one, within the replay window."""
@@ -479,20 +439,14 @@ class EventLog:
         return answer
 
     def _committed(self, done: Iterable[tuple[Job, Answer]]) -> None:
-        if not self._commit_listeners:
-            return
         new: list[Draft] = []
         for job, answer in done:
             if isinstance(job, Append) and isinstance(answer, list):
                 new += [draft for draft, at in zip(job.drafts, answer, strict=True) if not at.duplicate]
-        failures = []
-        for listener in self._commit_listeners if new else ():
-            try:
-                listener(new)
-            except Exception as failure:  # noqa: BLE001 - a bug of ours: the others hear all the same, then it is raised
-                failures.append(failure)
-        if failures:
-            raise failures[0]
+        self._stored_events += len(new)
+        with ExitStack() as every:  # it calls them all, also when one of them raises
+            for listener in reversed(self._commit_listeners if new else ()):
+                every.callback(listener, new)
 
     def _count_reopening(self) -> None:
         self.reopenings += 1

@@ -12,7 +12,7 @@ from typing import Final
 
 __all__ = ["Ballast", "room_bytes"]
 
-ROOM_FOR_BALLAST: Final = 8  # it is made when the disk has so many times its size
+ROOM_FOR_BALLAST: Final = 2  # it is made when the disk has so many times its size
 
 
 def room_bytes(connection: sqlite3.Connection, file: Path, size_bytes_max: int) -> int:
@@ -29,38 +29,38 @@ def room_bytes(connection: sqlite3.Connection, file: Path, size_bytes_max: int) 
 class Ballast:
     """A file that takes room for nothing, so that letting go of it makes room for what matters.
 
-    On a full disk even deleting and checkpointing need some: without it, a full disk stays full.
+    On a full disk even moving a cursor, deleting and checkpointing need some: without it, a full disk stays full. So
+    events get half of it, and the other half is for what makes room.
     """
 
     def __init__(self, file: Path, size_bytes: int) -> None:
         self._file = file
         self._size_bytes = size_bytes
 
-    @property
-    def held(self) -> bool:
-        """Whether there is room to be had from it."""
-        try:
-            return self._file.stat().st_size > 0
-        except OSError:
-            return False
-
     def make(self) -> None:
         """Take the room, if the disk has plenty; else try again another time. Retention calls it every minute."""
         disk = os.statvfs(self._file.parent)
-        if self.held or disk.f_bavail * disk.f_frsize < ROOM_FOR_BALLAST * self._size_bytes:
+        if self._size() >= self._size_bytes or disk.f_bavail * disk.f_frsize < ROOM_FOR_BALLAST * self._size_bytes:
             return
         with suppress(OSError):  # a disk that refuses now may not later: nothing hangs on it until it is needed
             self._write()
 
-    def let_go(self) -> bool:
-        """Give the room back to the disk; False when there was none."""
-        if not self.held:
+    def let_go(self, *, half: bool = False) -> bool:
+        """Give the room, or the half of it that is for events, back to the disk; False when there was none."""
+        kept = self._size_bytes // 2 if half else 0
+        if self._size() <= kept:
             return False
         try:
-            os.truncate(self._file, 0)
+            os.truncate(self._file, kept)
         except OSError:
             return False
         return True
+
+    def _size(self) -> int:
+        try:
+            return self._file.stat().st_size
+        except OSError:
+            return 0
 
     def _write(self) -> None:
         descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)

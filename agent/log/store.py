@@ -4,7 +4,9 @@ State in memory (heads, cursors, epochs) is a few rows per stream and changes on
 transaction fails, the connection is opened again and the state read from the file: nothing is assumed.
 """
 
+import errno
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
@@ -12,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from agent.errors import EnvironmentFault, LogDamaged, LogUnreadable, StorageFailed, StorageFull
+from agent.errors import EnvironmentFault, LogDamaged, LogUnreadable, StorageFailed, StorageFull, StorageReadOnly
 from agent.event_types import SHED_ORDER, Stream
 from agent.log.aside import condemn
 from agent.log.group import Answer, Group
@@ -70,8 +72,8 @@ class Store:
         """None while a fault keeps the file from being opened again; each commit tries."""
         self.room_bytes = 0
         """What may still be written, measured after each commit; other threads may read it."""
-        self.trouble = ""
-        """Why the last commit failed; empty when it did not."""
+        self.trouble: EnvironmentFault | None = None
+        """Why the last commit failed; None when it did not."""
         self._open()
         self._measure()
 
@@ -140,11 +142,13 @@ class Store:
         except EnvironmentFault as unopened:
             fault = unopened
         if isinstance(fault, StorageFull):
-            if min(map(_rank, jobs)) < _Rank.SHEDDABLE and self._let_ballast_go():
+            if self._let_ballast_go(max(map(_rank, jobs))):
                 return self._commit(jobs)
             if len(jobs) > 1:
                 return self._commit_one_by_one(jobs)
-        self.trouble = str(fault)
+        if not isinstance(fault, StorageFull) and _is_read_only(self._file):
+            fault = StorageReadOnly(f"{self._file.parent} has become read-only: check the card or disk; {fault}")
+        self.trouble = fault
         return [type(fault)(str(fault)) for _ in jobs]
 
     def _once_more(self, jobs: Sequence[Change], fault: LogDamaged) -> list[Answer]:
@@ -188,12 +192,12 @@ class Store:
         connection.execute("COMMIT")
         self._state = state
         self._identities.changed = False
-        self.trouble = ""
+        self.trouble = None
         return done
 
-    def _let_ballast_go(self) -> bool:
-        """Make room on the disk, where it is the disk that is full and there is ballast left."""
-        if not self._ballast.let_go():
+    def _let_ballast_go(self, rank: "_Rank") -> bool:
+        """Make room on the disk, where it is the disk that is full and there is ballast left for these jobs."""
+        if rank is _Rank.SHEDDABLE or not self._ballast.let_go(half=rank is not _Rank.OWN):
             return False
         log_event(logger, logging.WARNING, "log.ballast", "the disk is full: the log gives up its ballast")
         return True
@@ -277,6 +281,15 @@ class Store:
             self._connection.execute("ROLLBACK")
         if self._identities.changed:
             self._identities = Identities(self._connection)
+
+
+def _is_read_only(file: Path) -> bool:
+    """Asked by touching the folder: a file system that the kernel gave up does not always say so in its flags."""
+    try:
+        os.utime(file.parent)
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
 
 
 def _rank(job: Change) -> _Rank:

@@ -7,6 +7,7 @@ to slow down.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import NamedTuple
@@ -74,6 +75,14 @@ class Writer:
         self._unanswered.append(waiting)
         self._queue.put(waiting)
         return waiting.done
+
+    def bytes_written(self) -> int | None:
+        """What the thread gave to the disk so far; None where the kernel does not count (proc(5), /proc/PID/io)."""
+        try:
+            told = Path(f"/proc/self/task/{self._thread.native_id}/io").read_text(encoding="ascii")
+        except OSError:
+            return None
+        return next((int(line.split()[1]) for line in told.splitlines() if line.startswith("write_bytes:")), None)
 
     async def close(self) -> None:
         """Commit what was submitted, then end the thread."""

@@ -40,7 +40,11 @@ _OUTCOMES: Final = {
     CardKind.DONE.value: "done",
     CardKind.REFUSED.value: "refused",
 }
-_STATUSES: Final = {StatusKind.OFFLINE.value: "offline", StatusKind.DOWN.value: "refused"}
+_STATUSES: Final = {
+    StatusKind.OFFLINE.value: "offline",
+    StatusKind.DOWN.value: "refused",
+    StatusKind.UNSTORED.value: "refused",
+}
 
 
 class KioskApp(App):

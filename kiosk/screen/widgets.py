@@ -36,6 +36,7 @@ STATUS_SIGNS: Final = {
     StatusKind.ONLINE: "✓",
     StatusKind.OFFLINE: "⚠",
     StatusKind.DOWN: "✕",
+    StatusKind.UNSTORED: "✕",
 }
 KEY_ROWS: Final = ("1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm")
 

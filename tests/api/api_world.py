@@ -271,6 +271,7 @@ async def open_world(
             adviser=decisions.adviser,
             fleet=fleet or Fleet(),
             quarantine=QuarantineDesk(log, decoder, link.send_again),
+            shed=lambda: 0,
             clock=clock,
             heartbeat_s=heartbeat_s,
         )

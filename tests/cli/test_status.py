@@ -89,11 +89,14 @@ async def test_a_stream_shows_what_broker_and_ledger_have_and_how_long_the_oldes
     assert "MB free on its disk" in result.stdout
 
 
-async def test_figures_that_a_later_agent_tells_are_shown(tmp_path: Path) -> None:
+async def test_what_the_storage_tells_is_shown(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data") as world:
         document = await _ask(world.folder)
-    shown = printed({**document, "storage": {"bytes_written_per_event": 1_402.4}})
+    storage = document["storage"] | {"bytes_written_per_event": 1_402.4, "state": "read_only", "shed": 1_500}
+    shown = printed({**document, "storage": storage})
     assert "1,402 bytes written per event" in shown
+    assert "READ-ONLY, " in shown
+    assert "1,500 shed" in shown
 
 
 def printed(document: Document) -> str:

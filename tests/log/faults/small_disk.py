@@ -24,7 +24,8 @@ from tests.log.world import SetClock, event, inline_log
 
 __all__ = ["Report", "main"]
 
-SIZE_BYTES: Final = 12 * 1_048_576
+SIZE_BYTES: Final = 56 * 1_048_576
+SMALL: Final = {"ballast_bytes": 12_582_912, "reserve_bytes": 1_048_576}
 STREAMS: Final = (Stream.SALES, Stream.SENSOR)
 
 
@@ -93,12 +94,14 @@ def run_full(folder: Path, report: Report, told: Told) -> None:
     """The log and others fill the disk; then the others go, and in the end they come back."""
     others, clock = folder / "of-others", SetClock()
     others.write_bytes(bytes(SIZE_BYTES // 3))
-    with inline_log(folder, clock) as log:
+    with inline_log(folder, clock, **SMALL) as log:
+        finish(log.prune())  # takes the ballast, while there is room
         Shop(log, told, report).fill()
         if len(log.read(Stream.SALES, log.cursor(CLOUD, Stream.SALES), events_max=10, bytes_max=100_000)) == 10:
             report.after_it.append("read")
     others.unlink()
-    with inline_log(folder, clock) as log:
+    with inline_log(folder, clock, **SMALL) as log:
+        finish(log.prune())
         shop = Shop(log, told, report)
         if shop.append(50):
             report.after_it.append("append when there is room")

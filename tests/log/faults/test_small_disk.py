@@ -37,17 +37,18 @@ def test_s4_a_full_disk_refuses_new_events_keeps_the_old_and_goes_on_when_there_
     assert seen["after_it"][:2] == ["read", "append when there is room"]
 
 
-@pytest.mark.xfail(strict=True, reason="nothing is kept free yet for a disk that others fill")
+@pytest.mark.case("S4")
 @pytest.mark.parametrize("kind", ["ext4", "tmpfs"])
 @pytest.mark.parametrize("work", ["move cursors when full", "append after retention"])
 def test_s4_on_a_disk_that_others_filled_cursors_move_and_retention_makes_room(kind: str, work: str) -> None:
     assert work in story(kind)["after_it"], story(kind)
 
 
+@pytest.mark.case("S5")
 def test_s5_a_disk_that_became_read_only_refuses_what_is_new_and_gives_what_is_there() -> None:
     seen = story("read-only")
     assert seen["problems"] == []
     assert seen["acknowledged"] == 100
-    assert seen["refused"] == {"StorageFailed": 5}
+    assert seen["refused"] == {"StorageReadOnly": 5}
     assert seen["after_it"] == ["read"]
     assert "Read-only file system" in seen["refused_open"]
