@@ -91,8 +91,12 @@ class EventMaker:
             for at in range(0, events, EVENTS_PER_CALL)
         ]
 
+    def lines(self, events: int) -> list[bytes]:
+        """The same events, each for itself."""
+        return [json.dumps(event).encode() for event in self._events(events)]
+
     def drafts(self, events: int) -> list[Draft]:
-        """The same, decoded."""
+        """The same events, decoded."""
         return [draft for body in self.bodies(events) for draft in self._decoder.decode(body, "till-1")]
 
     def _events(self, events: int) -> Iterator[dict[str, Any]]:  # Any: JSON
