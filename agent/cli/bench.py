@@ -37,7 +37,7 @@ def bridge_(*, quick: bool, as_json: bool) -> None:
     type=click.IntRange(1_000, 20_000_000),
     default=200_000,
     show_default=True,
-    help="Events of the backlog, e.g. --events 2000000; a timed run has a tenth.",
+    help="Events of the backlog, e.g. --events 2000000; a timed run has a fifth, 40,000 at most.",
 )
 @click.option(
     "--pairs",

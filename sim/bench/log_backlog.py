@@ -96,4 +96,6 @@ class Backlog:
 
 def _written_bytes(io: Path) -> int:
     """What a thread had written to a disk so far (proc_pid_io(5))."""
-    return next(int(line.split()[1]) for line in io.read_text(encoding="ascii").splitlines() if "write_bytes" in line)
+    return next(
+        int(line.split()[1]) for line in io.read_text(encoding="ascii").splitlines() if line.startswith("write_bytes")
+    )

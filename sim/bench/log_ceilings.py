@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -44,20 +46,17 @@ def same_schema_file(folder: Path, log_file: Path) -> Iterator[sqlite3.Connectio
 
 
 def stored_rows(log_file: Path, commits: Sequence[Sequence[Draft]]) -> list[Rows]:
-    """What the log wrote in each commit: events, and identities in the order of their keys."""
+    """What the log wrote in each of its last commits: events, and identities in the order of their keys."""
+    keys = [sorted(identity_key(draft.source, draft.id) for draft in drafts) for drafts in commits]
     with closing(sqlite3.connect(log_file)) as log:
         names = [name for name, _ in log.execute(_SCHEMA, ("event_*", "identity_*"))]
-        tables = {name: log.execute(f"SELECT * FROM {name}").fetchall() for name in names}  # noqa: S608 - our own names
-    columns = {name: len(rows[0]) for name, rows in tables.items() if rows}
-    inserts = {name: " ".join(("INSERT INTO", name, _marks(count))) for name, count in columns.items()}
-    events = {row[1]: (name, row) for name, rows in tables.items() if name.startswith("event_") for row in rows}
-    identities = {row[0]: (name, row) for name, rows in tables.items() if name.startswith("identity_") for row in rows}
+        events = dict(_events(log, [name for name in names if name.startswith("event_")], sum(map(len, commits))))
+        identities = dict(_identities(log, [name for name in names if name.startswith("identity_")], keys))
     found: list[Rows] = []
-    for drafts in commits:
-        keys = sorted(identity_key(draft.source, draft.id) for draft in drafts)
+    for drafts, its_keys in zip(commits, keys, strict=True):
         rows: dict[str, list[tuple[object, ...]]] = {}
-        for name, row in (*(events[draft.id] for draft in drafts), *(identities[key] for key in keys)):
-            rows.setdefault(inserts[name], []).append(row)
+        for name, row in (*(events[draft.id] for draft in drafts), *(identities[key] for key in its_keys)):
+            rows.setdefault(_insert(name, len(row)), []).append(row)
         found.append(rows)
     return found
 
@@ -92,8 +91,29 @@ def commit_bare(connection: sqlite3.Connection, number: int, body: bytes) -> Non
     connection.execute("COMMIT")
 
 
-def _marks(columns: int) -> str:
-    return f"VALUES ({', '.join('?' * columns)})"
+_Stored = tuple[str, tuple[object, ...]]
+"""A row and its table."""
+
+
+def _events(log: sqlite3.Connection, tables: Sequence[str], last: int) -> Iterator[tuple[object, _Stored]]:
+    for name in tables:
+        rows = log.execute(f"SELECT * FROM {name} ORDER BY place DESC LIMIT ?", (last,))  # noqa: S608 - our own names
+        yield from ((row[1], (name, row)) for row in rows)
+
+
+def _identities(
+    log: sqlite3.Connection, tables: Sequence[str], keys: Sequence[Sequence[bytes]]
+) -> Iterator[tuple[bytes, _Stored]]:
+    for name in tables:
+        query = f"SELECT * FROM {name} WHERE key = ?"  # noqa: S608 - our own names
+        for key in chain.from_iterable(keys):
+            if row := log.execute(query, (key,)).fetchone():
+                yield key, (name, row)
+
+
+@lru_cache
+def _insert(table: str, columns: int) -> str:
+    return " ".join(("INSERT INTO", table, f"VALUES ({', '.join('?' * columns)})"))
 
 
 @contextmanager
