@@ -89,9 +89,7 @@ class Agent:
         closing.push_async_callback(log.close)
         catalogue = Catalogue.open(folder.decide / "model.sqlite")
         closing.callback(catalogue.close)
-        decisions = Decisions.open(catalogue.file, log, decoder, clock=clock, new_id=new_id)
-        closing.push_async_callback(decisions.close)
-        _restore(decisions.adviser.exposures.restore, log, Stream.KIOSK)
+        decisions = self._decisions(catalogue.file, log, decoder, new_id, closing)
         offers, packs = _packs(folder, catalogue)
         inbox = PackInbox(packs, name)
         link = Link(
@@ -118,7 +116,7 @@ class Agent:
             catalogue=catalogue,
             packs=packs,
             offers=offers,
-            adviser=decisions.adviser,
+            adviser=decisions.adviser if decisions else None,
             fleet=fleet,
             quarantine=QuarantineDesk(log, decoder, link.send_again),
             shed=lambda: room.shed_events,
@@ -126,7 +124,24 @@ class Agent:
         )
         work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run}
         work |= {"packs": inbox.keep, "fleet": fleet.run, "room": room.run}
-        return api, link, work | decisions.work() | self._own_work(log, decoder, link)
+        work |= decisions.work() if decisions else {}
+        return api, link, work | self._own_work(log, decoder, link)
+
+    def _decisions(
+        self,
+        catalogue_file: Path,
+        log: EventLog,
+        decoder: EventDecoder,
+        new_id: Callable[[], str],
+        closing: AsyncExitStack,
+    ) -> Decisions | None:
+        """Decisions, with what was shown before a restart; None where the settings do without."""
+        if not self._settings.decide.enabled:
+            return None
+        decisions = Decisions.open(catalogue_file, log, decoder, clock=self._clock, new_id=new_id)
+        closing.push_async_callback(decisions.close)
+        _restore(decisions.adviser.exposures.restore, log, Stream.KIOSK)
+        return decisions
 
     def _fleet(self, log: EventLog, decoder: EventDecoder, closing: AsyncExitStack) -> Fleet:
         """The vehicles of the settings; without any, nothing of the serial bridge is loaded."""

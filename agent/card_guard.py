@@ -78,14 +78,17 @@ def card_data_in(key: str, text: str) -> bool:
         return False
     if _TRACK.search(text):
         return True
-    return _has_card_number(text) and not _is_innocent(key, text) and _has_card_number(_HEX_WORD.sub("-", text))
+    rest = _HEX_WORD.sub("-", text)
+    if not _FOUR_DIGITS.search(rest):  # a text that is a hash or a UUID, as every event has
+        return False
+    return _has_card_number(text) and not _is_innocent(key, text) and _has_card_number(rest)
 
 
 def gs1_check_digit_ok(digits: str) -> bool:
     """Whether the last digit is the GS1 check digit of the others (GS1 General Specifications, 7.9)."""
     if not digits.isascii() or not digits.isdigit() or len(digits) < 2:
         return False
-    total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(digits[:-1])))
+    total = 3 * sum(map(int, digits[-2::-2])) + sum(map(int, digits[-3::-2]))
     return (10 - total % 10) % 10 == int(digits[-1])
 
 

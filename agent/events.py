@@ -152,9 +152,9 @@ class EventDecoder:
             EventRefused: with up to 20 problems; paths begin with `[n]` when an array was sent.
         """
         value = parse_strictly(body, bytes_max=BODY_BYTES_MAX)
-        source = self._origin.name.source(producer)
+        source, now = self._origin.name.source(producer), rfc3339(self._wall())
         if isinstance(value, dict):
-            return [self._draft(value, source, "")]
+            return [self._draft(value, source, now, "")]
         if not isinstance(value, list) or not value:
             raise EventRefused(Problem("", "neither an event nor a list of events", "a JSON object or array"))
         if len(value) > EVENTS_PER_CALL_MAX:
@@ -163,7 +163,7 @@ class EventDecoder:
         problems: list[Problem] = []
         for index, item in enumerate(value):
             try:
-                drafts.append(self._draft(item, source, f"[{index}]"))
+                drafts.append(self._draft(item, source, now, f"[{index}]"))
             except EventRefused as refused:
                 problems.extend(refused.problems)
                 if len(problems) >= PROBLEMS_MAX:
@@ -175,9 +175,10 @@ class EventDecoder:
     def make(self, data: EventData, producer: str, *, event_id: str | None = None) -> Draft:
         """A draft of the agent's own making, such as a day close."""
         row = EVENT_TYPES[TYPE_NAMES[type(data)]]
-        return self._encode(row, data, self._origin.name.source(producer), event_id, None, {})
+        now = rfc3339(self._wall())
+        return self._encode(row, data, self._origin.name.source(producer), event_id, None, now, {})
 
-    def _draft(self, value: Any, source: str, path: str) -> Draft:
+    def _draft(self, value: Any, source: str, now: str, path: str) -> Draft:
         if not isinstance(value, dict):
             raise EventRefused(Problem(path, "not an event", "a JSON object"))
         attributes = _Attributes.read(value, source, path)
@@ -186,7 +187,7 @@ class EventDecoder:
         except ValidationError as error:
             raise EventRefused(*problems_of(error, f"{path}.data".removeprefix("."))) from None
         return self._encode(
-            attributes.row, data, source, attributes.id, attributes.time, attributes.optional, path=path
+            attributes.row, data, source, attributes.id, attributes.time, now, attributes.optional, path=path
         )
 
     def _encode(
@@ -196,20 +197,22 @@ class EventDecoder:
         source: str,
         event_id: str | None,
         time: str | None,
+        now: str,
         optional: Mapping[str, str],
         *,
         path: str = "",
     ) -> Draft:
         body = data.__pydantic_serializer__.to_json(data, exclude_none=True)
-        said = (row.name, time or "", json.dumps(optional.get("subject")))  # a retry may have another trace
+        subject = json.dumps(optional["subject"]) if "subject" in optional else "null"
+        said = (row.name, time or "", subject)  # a retry may have another trace
         digest = blake2b("\n".join(said).encode() + b"\n" + body, digest_size=16).digest()
         event_id = event_id if event_id is not None else self._new_id()
-        time = time or rfc3339(self._wall())
+        time = time or now
         extras = "".join(f',"{key}":{json.dumps(text)}' for key, text in optional.items())
         opening = (
             f'{{"specversion":"1.0","id":{json.dumps(event_id)},"source":"{source}","type":"{TYPE_PREFIX}{row.name}"'
             f',"time":"{time}","datacontenttype":"application/json","dataschema":"{event_schema(row.name)}"'
-            f'{extras}{self._places},"stream":"{row.stream}","data":'
+            f'{extras}{self._places},"stream":"{row.stream.value}","data":'
         ).encode() + body
         if len(opening) > EVENT_BYTES_MAX:
             raise EventRefused(
@@ -236,7 +239,7 @@ class _Attributes:
 
         full = "specversion" in value
         allowed = _CLOUD_EVENT_KEYS if full else _SHORT_KEYS
-        for key in sorted(value.keys() - allowed)[:PROBLEMS_MAX]:
+        for key in () if value.keys() <= allowed else sorted(value.keys() - allowed)[:PROBLEMS_MAX]:
             if key in _LOG_KEYS:
                 refuse(key, "set by the producer", "nothing: the agent fills this in")
             else:

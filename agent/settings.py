@@ -23,6 +23,7 @@ from agent.topics import LevelName
 __all__ = [
     "ApiSettings",
     "ClockSettings",
+    "DecideSettings",
     "DeviceSettings",
     "LinkSettings",
     "LogSettings",
@@ -215,6 +216,12 @@ class ApiSettings(Section):
         return self
 
 
+class DecideSettings(Section):
+    """Suggestions at the till."""
+
+    enabled: bool = Field(default=True, description="false learns nothing and suggests nothing, which saves memory")
+
+
 class ClockSettings(Section):
     """The shop clock. `speed` other than 1 is for simulations: it scales what happened when, never a time-out."""
 
@@ -291,6 +298,7 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     link: LinkSettings = LinkSettings()
     api: ApiSettings = ApiSettings()
+    decide: DecideSettings = DecideSettings()
     clock: ClockSettings = ClockSettings()
     vehicles: Annotated[tuple[VehicleSettings, ...], BeforeValidator(_frozen), Field(max_length=64)] = ()
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what reaches stdout")

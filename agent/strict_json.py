@@ -119,6 +119,8 @@ def _walk(value: Any, key: str, levels: int) -> None:
         for name, item in value.items():
             if len(name) > SHORT_CHARS or not _is_plain_key(name):
                 _check_key(name)
+            if type(item) is str and len(item) < DIGITS_MIN and item.isascii() and "\x00" not in item:
+                continue  # as _check_string would find; most values are such texts
             try:
                 _walk(item, name, levels - 1)
             except _Refused as refused:

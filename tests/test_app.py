@@ -173,3 +173,15 @@ def agent_pid(output: Path) -> int:
     """The process id that the agent told when it was ready."""
     lines = [json.loads(line) for line in output.read_text().splitlines()]
     return int(next(line["pid"] for line in lines if line["event"] == "agent.ready"))
+
+
+async def test_an_agent_without_decisions_says_so_and_keeps_none_of_their_files(tmp_path: Path) -> None:
+    settings = settings_toml(link={"enabled": False}, decide={"enabled": False})
+    async with running_agent(tmp_path, settings) as agent, agent.session() as session:
+        question = {"till_id": "till-3", "items": ["1082185"]}
+        async with session.post("http://agent/v1/decisions", json=question) as response:
+            assert response.status == 503
+            problem = await response.json(content_type=None)
+        assert problem["type"].endswith("decisions_off")
+        assert (await agent.post(scan("1")))[0] == 201
+    assert [file.name for file in agent.folder.decide.glob("*.sqlite")] == ["model.sqlite"]

@@ -147,7 +147,14 @@ RULES: Final = (
     only_in("iotcore", "sim/broker.py"),
     only_in("aiohttp", "agent/api/", "agent/cli/", "kiosk/", "sim/", "tests/"),
     only_in(
-        "sqlite3", "agent/log/", "agent/rebuildable", "agent/decide/tables", "agent/catalogue/", "sim/cloud/", "tests/"
+        "sqlite3",
+        "agent/log/",
+        "agent/rebuildable",
+        "agent/decide/tables",
+        "agent/catalogue/",
+        "sim/bench/",
+        "sim/cloud/",
+        "tests/",
     ),
     only_in("termios", "firmware_bridge/", "agent/cli/pressed_keys.py"),
     only_in("kivy", "kiosk/screen/", "tests/kiosk/"),
@@ -273,7 +280,10 @@ OFFENDERS: Final = [
     ("iotcore only in sim/broker.py", "sim/cloud/twin.py", "def f():\n    from iotcore import IotCoreBroker"),
     ("aiohttp only in agent/api/, agent/cli/, kiosk/, sim/, tests/", "agent/link/shell.py", "from aiohttp import web"),
     (
-        "sqlite3 only in agent/log/, agent/rebuildable, agent/decide/tables, agent/catalogue/, sim/cloud/, tests/",
+        (
+            "sqlite3 only in agent/log/, agent/rebuildable, agent/decide/tables, agent/catalogue/, "
+            "sim/bench/, sim/cloud/, tests/"
+        ),
         "agent/api/events.py",
         "import json, sqlite3",
     ),

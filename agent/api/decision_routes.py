@@ -105,9 +105,9 @@ class Feedback(BaseModel):
 
 
 class DecisionRoutes:
-    """The routes over one adviser."""
+    """The routes over one adviser; without one, questions are refused."""
 
-    def __init__(self, adviser: Adviser, shelf: Shelf, log: EventLog, decoder: EventDecoder) -> None:
+    def __init__(self, adviser: Adviser | None, shelf: Shelf, log: EventLog, decoder: EventDecoder) -> None:
         self._adviser = adviser
         self._shelf = shelf
         self._log = log
@@ -148,6 +148,8 @@ class DecisionRoutes:
     async def post_decision(self, request: web.Request, caller: Caller) -> web.Response:
         """One decision."""
         del caller
+        if self._adviser is None:
+            raise Refusal(503, "decisions_off", "this device makes no suggestions: [decide] enabled is false")
         asked = await read_model(request, self._question_body, DecisionQuestion)
         decision = await self._adviser.decide(
             till_id=asked.till_id,

@@ -90,7 +90,7 @@ class LocalApi:
         catalogue: Catalogue,
         packs: Packs,
         offers: OfferBook,
-        adviser: Adviser,
+        adviser: Adviser | None,
         fleet: Fleet,
         quarantine: QuarantineDesk,
         shed: Callable[[], int],

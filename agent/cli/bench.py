@@ -1,8 +1,5 @@
 """`storeforward bench`: what this machine gives, each figure beside its ceiling from the same run."""
 
-import json
-from dataclasses import asdict
-
 import click
 
 from agent.cli.options import json_option
@@ -29,10 +26,35 @@ def bridge_(*, quick: bool, as_json: bool) -> None:
     from agent.clock import SystemClock  # noqa: PLC0415 - help texts need none of this
     from sim.bench.bridge import bridge_benchmarks  # noqa: PLC0415 - as above
     from sim.bench.figure import Effort  # noqa: PLC0415 - as above
-    from sim.bench.view import show, with_progress  # noqa: PLC0415 - as above
+    from sim.bench.view import tell  # noqa: PLC0415 - as above
 
-    benchmarks = bridge_benchmarks(Effort.quick() if quick else Effort(), SystemClock())
-    if as_json:
-        click.echo(json.dumps([asdict(measure()) for measure in benchmarks.values()], indent=2))
-        return
-    show(with_progress(benchmarks))
+    tell(bridge_benchmarks(Effort.quick() if quick else Effort(), SystemClock()), as_json=as_json)
+
+
+@bench.command()
+@click.option(
+    "--events",
+    type=click.IntRange(1_000, 20_000_000),
+    default=200_000,
+    show_default=True,
+    help="Events of the backlog, e.g. --events 2000000; a timed run has a fifth, 40,000 at most.",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(1, 99),
+    default=7,
+    show_default=True,
+    help="Runs, each beside its ceiling, e.g. --pairs 15.",
+)
+@json_option
+def log(*, events: int, pairs: int, as_json: bool) -> None:
+    """Measure the event log: appends, HTTP, the start and memory with a backlog, bytes written. TMPDIR is its disk.
+
+    Example: storeforward bench log --events 2000000 --json
+    """
+    from agent.clock import SystemClock  # noqa: PLC0415 - help texts need none of this
+    from sim.bench.log import log_benchmarks  # noqa: PLC0415 - as above
+    from sim.bench.view import tell  # noqa: PLC0415 - as above
+
+    with log_benchmarks(events, pairs, SystemClock()) as benchmarks:
+        tell(benchmarks, as_json=as_json)

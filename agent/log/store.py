@@ -32,6 +32,8 @@ __all__ = ["Answer", "Store"]
 _REMEMBER_BOOT: Final = "INSERT INTO boot (id) VALUES (?)"
 _FIND_BOOT: Final = "SELECT number FROM boot WHERE id = ?"
 
+PLENTY: Final = 4  # with so many times the reserve, looking how much room there is can wait
+COMMITS_PER_LOOK: Final = 16
 RESERVE_SHARE: Final = 4  # of a small log, the reserve is a quarter at most
 MEBIBYTE: Final = 1_048_576
 
@@ -70,8 +72,9 @@ class Store:
         self._state: LogState
         self._connection: sqlite3.Connection | None = None
         """None while a fault keeps the file from being opened again; each commit tries."""
+        self._commits = 0
         self.room_bytes = 0
-        """What may still be written, measured after each commit; other threads may read it."""
+        """What may still be written, measured after commits; other threads may read it."""
         self.trouble: EnvironmentFault | None = None
         """Why the last commit failed; None when it did not."""
         self._open()
@@ -116,7 +119,9 @@ class Store:
         """
         changes = iter(self._commit_what_has_room([job for job in jobs if not isinstance(job, Prune)]))
         answers = [self._prune(job) if isinstance(job, Prune) else next(changes) for job in jobs]
-        self._measure()
+        self._commits += 1
+        if self.room_bytes < PLENTY * self._reserve_bytes or not self._commits % COMMITS_PER_LOOK:
+            self._measure()
         return answers
 
     def _commit_what_has_room(self, jobs: Sequence[Change]) -> list[Answer]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from agent.errors import EnvironmentFault
 
-__all__ = ["BenchFailed", "FarEndProcess", "bridge_process", "busy_threads"]
+__all__ = ["BenchFailed", "FarEndProcess", "bridge_process", "busy_threads", "end", "line_of", "start"]
 
 END_TIMEOUT_S: Final = 5.0
 VEHICLE: Final = "vehicle"
@@ -25,29 +25,29 @@ class FarEndProcess:
     """`python -m sim.bench.far_end`, until the block ends."""
 
     def __init__(self, *arguments: object) -> None:
-        self._child = _started("sim.bench.far_end", *arguments)
+        self._child = start("sim.bench.far_end", *arguments)
         self.port: Final[str] = self.value()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _end(self._child)
+        end(self._child)
 
     def value(self) -> Any:  # Any: JSON
         """The next value it says; waits for it."""
-        return json.loads(_line(self._child))
+        return json.loads(line_of(self._child))
 
 
 @contextmanager
 def bridge_process(port: str, socket: Path) -> Iterator[str]:
     """A bridge for this port at this socket; the name of its vehicle."""
-    child = _started("firmware_bridge.serve", port, f"--socket={socket}", f"--vehicle={VEHICLE}")
+    child = start("firmware_bridge.serve", port, f"--socket={socket}", f"--vehicle={VEHICLE}")
     try:
-        _line(child)
+        line_of(child)
         yield VEHICLE
     finally:
-        _end(child)
+        end(child)
 
 
 @contextmanager
@@ -72,20 +72,23 @@ def busy_threads(count: int) -> Iterator[None]:
             thread.join()
 
 
-def _started(module: str, *arguments: object) -> subprocess.Popen[str]:
+def start(module: str, *arguments: object) -> subprocess.Popen[str]:
+    """`python -m MODULE ARGUMENTS`; what it says on stdout is for `line_of`."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own interpreter and modules
 
 
-def _line(child: subprocess.Popen[str]) -> str:
+def line_of(child: subprocess.Popen[str]) -> str:
+    """The next line of its stdout; waits for it."""
     assert child.stdout
     line = child.stdout.readline()
     if not line:
-        raise BenchFailed("a process of the benchmark has ended: is the machine out of ptys?")
+        raise BenchFailed("a process of the benchmark has ended")
     return line
 
 
-def _end(child: subprocess.Popen[str]) -> None:
+def end(child: subprocess.Popen[str]) -> None:
+    """SIGTERM, and SIGKILL after some seconds."""
     child.terminate()
     try:
         child.communicate(timeout=END_TIMEOUT_S)

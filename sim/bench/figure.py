@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from agent.clock import Clock
 
-__all__ = ["Effort", "Figure", "per_second", "quantile", "rate", "time"]
+__all__ = ["Effort", "Figure", "paired", "per_second", "quantile", "rate", "time"]
 
 REPEATS: Final = 5
 
@@ -29,7 +29,10 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`ratio` is how many times better than the ceiling, below 1 for worse; the note says what the ceiling is."""
+    """`ratio` is how many times better than the ceiling, below 1 for worse; the note says what the ceiling is.
+
+    Where the note says `lower is better`, it is how many times the ceiling.
+    """
 
     name: str
     value: float
@@ -47,6 +50,15 @@ def rate(name: str, value: float, unit: str, ceiling: float, note: str) -> Figur
 def time(name: str, value: float, unit: str, ceiling: float, note: str) -> Figure:
     """A figure of which less is better."""
     return Figure(name, round(value, 3), unit, round(ceiling, 3), round(ceiling / value, 3), note)
+
+
+def paired(name: str, unit: str, pairs: Sequence[tuple[float, float]], note: str) -> Figure:
+    """A figure of runs that each stand beside their own ceiling: medians, and the spread of the ratios in the note."""
+    values, ceilings = zip(*pairs, strict=True)
+    ratios = [value / ceiling for value, ceiling in pairs]
+    spread = f"ratio {min(ratios):.2f} to {max(ratios):.2f}, value {min(values):,.4g} to {max(values):,.4g}"
+    value, ceiling, ratio = (round(median(side), 3) for side in (values, ceilings, ratios))
+    return Figure(name, value, unit, ceiling, ratio, f"{note}; {len(pairs)} pairs, {spread}")
 
 
 def per_second(call: Callable[[], object], clock: Clock, run_s: float) -> float:

@@ -1,6 +1,9 @@
-"""Figures for a person: a progress bar while they are taken, then a table."""
+"""Figures as they are told: JSON for a program, a table for a person, a progress bar on a terminal meanwhile."""
 
+import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.progress import Progress
@@ -8,17 +11,16 @@ from rich.table import Table
 
 from sim.bench.figure import Figure
 
-__all__ = ["show", "with_progress"]
+__all__ = ["show", "tell"]
 
 
-def with_progress(benchmarks: Mapping[str, Callable[[], Figure]]) -> Iterator[Figure]:
-    """Takes one figure after the other; the bar goes to stderr."""
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=len(benchmarks))
-        for name, measure in benchmarks.items():
-            progress.update(task, description=name)
-            yield measure()
-            progress.advance(task)
+def tell(benchmarks: Mapping[str, Callable[[], Figure]], *, as_json: bool) -> None:
+    """Takes all figures and writes them to stdout."""
+    figures = _with_progress(benchmarks)
+    if as_json:
+        sys.stdout.write(f"{json.dumps([asdict(figure) for figure in figures], indent=2)}\n")
+    else:
+        show(figures)
 
 
 def show(figures: Iterable[Figure]) -> None:
@@ -32,6 +34,17 @@ def show(figures: Iterable[Figure]) -> None:
     console.print(table)
     for each in taken:
         console.print(f"{each.name}: {each.note}", soft_wrap=True)
+
+
+def _with_progress(benchmarks: Mapping[str, Callable[[], Figure]]) -> Iterator[Figure]:
+    """Takes one figure after the other; the bar goes to stderr, where that is a terminal."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=len(benchmarks))
+        for name, measure in benchmarks.items():
+            progress.update(task, description=name)
+            yield measure()
+            progress.advance(task)
 
 
 def _short(number: float) -> str:
