@@ -85,8 +85,13 @@ class Salvage:
         number = self._log.epoch_number(epoch)
         assert number is not None
         first, last = found.first_expected(stream, epoch), self._log.last_of(stream, number)
-        ids = await asyncio.to_thread(lambda: [at for at, *_ in self._log.ids(stream, *_ends(number, first, last))])
-        holes = list(_holes(first, ids, max(last, found.last_known(stream, epoch))))
+        last_known = max(last, found.last_known(stream, epoch))
+
+        def look() -> list[tuple[int, int]]:
+            present = self._log.ids(stream, Place(number, first - 1), Place(number, last))
+            return list(_holes(first, (at for at, *_ in present), last_known))
+
+        holes = await asyncio.to_thread(look)
         for at in range(0, len(holes), HOLES_PER_APPEND):
             spans = [Span(number, *hole) for hole in holes[at : at + HOLES_PER_APPEND]]
             drafts = [self._lost(stream, epoch, span) for span in spans]
@@ -189,10 +194,6 @@ def _step(rows: Iterator[CarvedRow], found: _Found) -> Sequence[OldEvent]:
             if len(step) == EVENTS_PER_STEP:
                 break
     return step
-
-
-def _ends(number: int, first: int, last: int) -> tuple[Place, Place]:
-    return Place(number, first - 1), Place(number, last)
 
 
 def _holes(first: int, present: Iterable[int], last: int) -> Iterator[tuple[int, int]]:
