@@ -25,6 +25,7 @@ __all__ = [
     "clock_synchronised",
     "moment_of",
     "rfc3339",
+    "shop_seconds",
     "system_random",
 ]
 
@@ -69,6 +70,11 @@ class ShopClock:
 
     def wall(self) -> datetime:
         return self.starts_at + timedelta(seconds=(time.monotonic() - self.origin_s) * self.speed)
+
+
+def shop_seconds(clock: Clock) -> float:
+    """How many seconds the monotonic clock has gone, as the shop's wall clock counts them."""
+    return clock.monotonic_s() * (clock.speed if isinstance(clock, ShopClock) else 1.0)
 
 
 class IdFactory:

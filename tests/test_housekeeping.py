@@ -24,13 +24,13 @@ class ShopTime:
     """A wall clock that the test turns."""
 
     def __init__(self) -> None:
-        self.now = datetime(2026, 3, 6, 10, tzinfo=UTC)
+        self.now = self.started = datetime(2026, 3, 6, 10, tzinfo=UTC)
 
     def wall(self) -> datetime:
         return self.now
 
     def monotonic_s(self) -> float:
-        return 100.0
+        return (self.now - self.started).total_seconds()
 
 
 class Keeper:

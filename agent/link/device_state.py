@@ -1,10 +1,12 @@
 """The retained `state` message: what the device says of itself, and what the broker says for it when it is gone."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from agent.clock import Clock, clock_synchronised, rfc3339
+from agent.errors import LogUnreadable, StorageFailed
 from agent.event_types import Stream
 from agent.log import CLOUD, EventLog
 
@@ -48,5 +50,9 @@ class DeviceState:
 
     def _oldest_recorded_ms(self) -> int | None:
         waiting = [stream for stream in Stream if self.log.waiting(CLOUD, stream)]
-        found = [self.log.first_recorded_ms(stream, self.log.cursor(CLOUD, stream)) for stream in waiting]
-        return min((recorded_ms for recorded_ms in found if recorded_ms is not None), default=None)
+        found: list[int] = []
+        for stream in waiting:
+            with suppress(LogUnreadable, StorageFailed):  # who sends the stream tells of that
+                recorded_ms = self.log.first_recorded_ms(stream, self.log.cursor(CLOUD, stream))
+                found += [] if recorded_ms is None else [recorded_ms]
+        return min(found, default=None)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from agent.clock import Clock, clock_synchronised, rfc3339
+from agent.clock import Clock, clock_synchronised, rfc3339, shop_seconds
 from agent.errors import EnvironmentFault, StoreforwardError
 from agent.event_types import Stream
 from agent.events import Draft
@@ -76,7 +76,7 @@ class EventLog:
         self._clock = clock
         self._new_id = new_id
         self._synchronised = synchronised
-        self._clock_offset_s = clock.wall().timestamp() - clock.monotonic_s()
+        self._clock_offset_s = clock.wall().timestamp() - shop_seconds(clock)
         self._held_until_s = 0.0
         self._stored_events = 0
         self._writer: Writer | None = None
@@ -403,12 +403,12 @@ class EventLog:
 
     def _clock_jumped(self, now: datetime) -> bool:
         """Whether the wall clock went another way than the monotonic one, within the replay window."""
-        monotonic_s = self._clock.monotonic_s()
-        offset_s = now.timestamp() - monotonic_s
+        went_s = shop_seconds(self._clock)
+        offset_s = now.timestamp() - went_s
         if abs(offset_s - self._clock_offset_s) > JUMP_S:
-            self._held_until_s = monotonic_s + self._settings.replay_hours * 3_600
+            self._held_until_s = went_s + self._settings.replay_hours * 3_600
         self._clock_offset_s = offset_s
-        return monotonic_s < self._held_until_s
+        return went_s < self._held_until_s
 
     def _append_job(self, drafts: Sequence[Draft], also: Sequence[Also]) -> Append:
         now = self._clock.wall()

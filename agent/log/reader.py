@@ -22,8 +22,8 @@ _READ: Final = "SELECT place, id, crc, body FROM {table} WHERE place >= ? ORDER 
 _AT: Final = "SELECT place, id, crc, body FROM {table} WHERE place = ?"
 _NEXT: Final = "SELECT place FROM {table} WHERE place >= ? ORDER BY place LIMIT 1"
 _ID_AT: Final = "SELECT id FROM {table} WHERE place = ?"
-_IDS: Final = "SELECT place, id, recorded_ms FROM {table} WHERE place > ? AND place <= ? ORDER BY place LIMIT ?"
-_FIRST_RECORDED: Final = "SELECT recorded_ms FROM {table} WHERE place > ? ORDER BY place LIMIT 1"
+_IDS: Final = "SELECT place, id, recorded_ms FROM {table} WHERE place >= ? AND place <= ? ORDER BY place LIMIT ?"
+_FIRST_RECORDED: Final = "SELECT recorded_ms FROM {table} WHERE place >= ? ORDER BY place LIMIT 1"
 _UNSYNCED: Final = """
     SELECT place, recorded_ms - monotonic_us / 1000 FROM {table} WHERE boot = ?1
         AND place > ifnull((SELECT place FROM {table} WHERE boot <> ?1 ORDER BY place DESC LIMIT 1), 0)
@@ -113,7 +113,7 @@ class Reader:
             last = self._behind_damage(stream, Place.of_key(last)).key
             damage = None
             try:
-                with self._rows(stream, _IDS, (last, upto.key, ROWS_PER_STEP)) as rows:
+                with self._rows(stream, _IDS, (last + 1, upto.key, ROWS_PER_STEP)) as rows:
                     step.extend(rows)
             except LogUnreadable as error:  # what stands before it goes out first
                 damage = error
@@ -126,7 +126,8 @@ class Reader:
 
     def first_recorded_ms(self, stream: Stream, after: Place) -> int | None:
         """When the first event after a place was recorded, in milliseconds of the wall clock."""
-        with self._rows(stream, _FIRST_RECORDED, (after.key,)) as rows:
+        after = self._behind_damage(stream, after)
+        with self._rows(stream, _FIRST_RECORDED, (after.key + 1,)) as rows:
             return next((recorded_ms for (recorded_ms,) in rows), None)
 
     def unsynced(self, stream: Stream, boot: int) -> list[UnsyncedRow]:
