@@ -17,6 +17,8 @@ from agent.topics import DeviceName
 from tests.log.damage import overwrite_leaf
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all
 
+pytestmark = pytest.mark.case("S7")
+
 
 def keeper_of(log: EventLog) -> DamageKeeper:
     clock = SetClock()

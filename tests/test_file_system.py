@@ -60,6 +60,7 @@ def test_a_path_lies_on_the_mount_nearest_to_it(table: str, path: str, kind: str
     assert found.kind == kind
 
 
+@pytest.mark.case("S13")
 @pytest.mark.parametrize("path", ["/srv/shop", "/mnt/office/x", "/mnt/far", "/boot/firmware/data", "/media/usb stick"])
 def test_network_file_systems_and_vfat_are_refused(path: str) -> None:
     found = file_system_of(Path(path), DEBIAN)
@@ -107,6 +108,7 @@ def nfs_under_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.case("S13")
 async def test_s13_an_agent_does_not_start_on_a_network_file_system(nfs_under_all: Path) -> None:
     agent = Agent(Settings(), DataFolder(nfs_under_all), SystemClock())
     with pytest.raises(FileSystemUnfit, match=r"nfs4, a network file system: .*; choose a folder on a local ext4"):

@@ -15,6 +15,8 @@ from agent.room_keeper import RoomKeeper
 from agent.topics import DeviceName
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all
 
+pytestmark = pytest.mark.case("S4")
+
 SMALLEST = 4 * 1_048_576
 EVERY = 400
 

@@ -20,6 +20,8 @@ from tests.log.damage import overwrite_leaf
 from tests.log.salvaging import salvage
 from tests.log.world import SetClock, event, events, new_ids, raw, read_all
 
+pytestmark = pytest.mark.case("S8")
+
 FILE = "events.sqlite"
 SEEDS = count(100)
 

@@ -102,6 +102,7 @@ def test_parquet_has_times_and_numbers(tmp_path: Path) -> None:
     assert json.loads(row["data"]) == {"till_id": "till-1", "basket_id": "b-1", "line": 1}
 
 
+@pytest.mark.case("D7")
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)"])
 def test_d7_no_cell_of_a_csv_begins_like_a_formula(tmp_path: Path, text: str) -> None:
     with inline_log(tmp_path / "log") as log:

@@ -115,6 +115,7 @@ def test_a_slip_in_a_type_is_told(tmp_path: Path) -> None:
     assert "No type 'pos.viod' is known here; is it pos.void.v1?" in result.stderr
 
 
+@pytest.mark.case("D7")
 def test_what_a_till_sends_does_not_act_on_the_terminal(tmp_path: Path) -> None:
     evil = "\x9b2Jgone\u202e\u2066"
     with inline_log(tmp_path / "log") as log:

@@ -107,6 +107,7 @@ def test_fsync_is_measured_where_the_log_lies_and_leaves_nothing(tmp_path: Path)
     assert list((tmp_path / "log").iterdir()) == []
 
 
+@pytest.mark.case("S13")
 @pytest.mark.parametrize(
     ("found", "severity"),
     [
@@ -128,6 +129,7 @@ def test_this_machine_s_file_system_is_found(tmp_path: Path) -> None:
     assert one_finding(check_file_system, patient(tmp_path)).severity in (OK, WARNING)
 
 
+@pytest.mark.case("S11")
 @pytest.mark.parametrize(
     ("version", "has_it"),
     [

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.sim.test_restored_copy import store, until_in_cloud
 from tests.waiting import until
 
@@ -14,6 +16,7 @@ def damage(log_file: Path) -> None:
     log_file.with_name(f"{log_file.name}-shm").unlink()
 
 
+@pytest.mark.case("S8")
 async def test_what_was_sold_before_and_after_the_damage_reaches_the_cloud(tmp_path: Path) -> None:
     async with store(tmp_path) as shop:
         await shop.sell(20)

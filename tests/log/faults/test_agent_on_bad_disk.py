@@ -52,6 +52,7 @@ def stored_ids(agent: AgentProcess) -> list[str]:
         ]
 
 
+@pytest.mark.case("S6")
 async def test_s6_while_the_disk_stalls_the_agent_answers_and_the_event_comes_through(
     tmp_path: Path, disk: BadDisk
 ) -> None:
@@ -73,6 +74,7 @@ async def test_s6_while_the_disk_stalls_the_agent_answers_and_the_event_comes_th
     assert stored_ids(agent) == ["slow"]
 
 
+@pytest.mark.case("S6")
 async def test_s6_behind_a_stalled_disk_producers_are_told_to_slow_down(tmp_path: Path, disk: BadDisk) -> None:
     smallest = LogSettings.model_fields["queue_events_max"].metadata[0].ge
     settings = f"[link]\nenabled = false\n[log]\nqueue_events_max = {smallest}"
@@ -85,6 +87,8 @@ async def test_s6_behind_a_stalled_disk_producers_are_told_to_slow_down(tmp_path
         assert len(stored_ids(agent)) == 40 * codes.count(201)
 
 
+@pytest.mark.case("S3")
+@pytest.mark.case("S4")
 @pytest.mark.parametrize(
     ("call", "error", "code"),
     [(Call.SYNC, EIO, 503), (Call.WRITE, EIO, 503), (Call.WRITE, ENOSPC, 507)],

@@ -40,6 +40,9 @@ class WallClock:
         fresh.rename(self._file)
 
 
+@pytest.mark.case("C1")
+@pytest.mark.case("C2")
+@pytest.mark.case("C3")
 @pytest.mark.parametrize(
     "clocks", [("+0", "+400d", "+0"), ("+0", "-400d", "+0"), ("@1970-01-01 00:01:00", "+0", "+1d")]
 )

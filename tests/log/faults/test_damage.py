@@ -54,11 +54,14 @@ def test_a_sound_log_is_whole(logs: Logs) -> None:
     )
 
 
+@pytest.mark.case("S7")
 def test_s7_a_flipped_bit_is_never_handed_out(logs: Logs) -> None:
     at = logs.closed.index(b'"data":') + 12
     assert logs.outcome(logs.closed[:at] + bytes([logs.closed[at] ^ 1]) + logs.closed[at + 1 :]) == Outcome.DECLARED
 
 
+@pytest.mark.case("S7")
+@pytest.mark.case("S8")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_s7_s8_whatever_page_is_damaged_nothing_false_is_handed_out(logs: Logs, seed: int) -> None:
     random, seen = Random(seed), Counter[tuple[str, Outcome]]()
@@ -74,11 +77,13 @@ def test_s7_s8_whatever_page_is_damaged_nothing_false_is_handed_out(logs: Logs, 
     assert {outcome for _, outcome in seen} <= TOLD
 
 
+@pytest.mark.case("S8")
 @pytest.mark.parametrize("pages", [1, 2, 3, 8, 20, 40, -1])
 def test_s8_a_file_that_was_cut_is_refused_or_told(logs: Logs, pages: int) -> None:
     assert logs.outcome(logs.closed[: pages * PAGE]) in TOLD
 
 
+@pytest.mark.case("S9")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_s9_of_a_damaged_write_ahead_log_what_stands_before_the_damage_is_there_and_nothing_else(
     logs: Logs, seed: int
@@ -94,6 +99,7 @@ def test_s9_of_a_damaged_write_ahead_log_what_stands_before_the_damage_is_there_
     assert seen.keys() <= {Outcome.WHOLE, Outcome.REPLACED, Outcome.REFUSED, Outcome.SILENT}
 
 
+@pytest.mark.case("S9")
 def test_s9_an_empty_file_beside_a_write_ahead_log_is_no_new_log(logs: Logs) -> None:
     assert logs.outcome(b"", logs.wal) == Outcome.REFUSED
 
@@ -105,10 +111,12 @@ def with_page_of(logs: Logs, place: str, other: str) -> Outcome:
     return logs.outcome(logs.closed[:to] + logs.closed[taken : taken + PAGE] + logs.closed[to + PAGE :])
 
 
+@pytest.mark.case("S7")
 def test_s7_a_reader_never_goes_back(logs: Logs) -> None:
     """Whoever reads on from the last event would never come to an end."""
     assert with_page_of(logs, "sales-2", "sales-1") in TOLD
 
 
+@pytest.mark.case("S7")
 def test_s7_a_page_of_one_stream_in_anothers_table_is_not_handed_out(logs: Logs) -> None:
     assert with_page_of(logs, "sales-2", "stock-2") in TOLD

@@ -28,6 +28,7 @@ def story(kind: str) -> dict[str, Any]:  # Any: JSON
     return report
 
 
+@pytest.mark.case("S4")
 @pytest.mark.parametrize("kind", ["ext4", "tmpfs"])
 def test_s4_a_full_disk_refuses_new_events_keeps_the_old_and_goes_on_when_there_is_room(kind: str) -> None:
     seen = story(kind)

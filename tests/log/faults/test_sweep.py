@@ -8,6 +8,8 @@ pytestmark = pytest.mark.timeout(300)  # long on a busy machine
 ALL = 10_000
 
 
+@pytest.mark.case("S3")
+@pytest.mark.case("S4")
 @pytest.mark.parametrize(
     ("call", "ending", "error", "lives_min", "refusal"),
     [
@@ -31,6 +33,7 @@ def test_s3_s4_a_call_that_fails_costs_no_acknowledged_event_and_is_told(
     assert report["refusals"].keys() == {refusal}
 
 
+@pytest.mark.case("S4")
 def test_s4_the_lock_needs_no_room_on_a_full_disk() -> None:
     report = run_tapped("tests.log.faults.sweep", "W", "lock", "ENOSPC-on", ALL)
     assert report["lives"] > 0

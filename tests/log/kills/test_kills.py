@@ -28,6 +28,7 @@ def killed(seed: int, kills: int, timeout_s: float) -> dict[str, Any]:  # Any: J
     return report
 
 
+@pytest.mark.case("S2")
 @pytest.mark.parametrize("seed", range(1, 80_001, 10_000))
 def test_s2_a_killed_agent_loses_nothing_it_acknowledged_and_stores_nothing_twice(seed: int) -> None:
     """2,000 in all: while it opens, appends, moves cursors, clears away, starts an epoch, with checkpoints between."""
@@ -37,12 +38,14 @@ def test_s2_a_killed_agent_loses_nothing_it_acknowledged_and_stores_nothing_twic
     assert {"opening", "sent"} <= report["during"].keys()
 
 
+@pytest.mark.case("S2")
 @pytest.mark.soak
 @pytest.mark.timeout(1_200)
 def test_s2_ten_thousand_kills() -> None:
     assert killed(100_001, 10_000, timeout_s=1_100)["kills"] == 10_000
 
 
+@pytest.mark.case("S2")
 def test_s2_kills_on_a_disk_that_is_no_memory(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tests.log.kills.test_kills.MEMORY", tmp_path)

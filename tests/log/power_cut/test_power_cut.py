@@ -16,6 +16,7 @@ def checked(kind: str, seed: int, steps: int, timeout_s: float = 280) -> dict[st
     return report
 
 
+@pytest.mark.case("S1")
 def test_s1_every_subset_of_what_a_short_life_had_not_synced() -> None:
     report = checked("short", seed=1, steps=0)
     assert report["problems"] == []
@@ -23,6 +24,7 @@ def test_s1_every_subset_of_what_a_short_life_had_not_synced() -> None:
     assert report["states_in_recovery"] > 300
 
 
+@pytest.mark.case("S1")
 @pytest.mark.parametrize("seed", [1])
 def test_s1_torn_lost_and_reordered_sectors_in_a_life_with_checkpoints_epochs_and_retention(seed: int) -> None:
     report = checked("long", seed, steps=14)
@@ -30,6 +32,7 @@ def test_s1_torn_lost_and_reordered_sectors_in_a_life_with_checkpoints_epochs_an
     assert report["states"] > 700
 
 
+@pytest.mark.case("S3")
 @pytest.mark.parametrize("seed", [1])
 def test_s3_a_sync_that_failed_is_not_counted_on_after_the_power_went(seed: int) -> None:
     report = checked("failing", seed, steps=6)
@@ -37,6 +40,8 @@ def test_s3_a_sync_that_failed_is_not_counted_on_after_the_power_went(seed: int)
     assert report["states"] > 500
 
 
+@pytest.mark.case("S1")
+@pytest.mark.case("S3")
 @pytest.mark.soak
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("kind", ["long", "failing"])
