@@ -159,7 +159,10 @@ def test_what_is_wrong_with_vehicles_is_told_with_its_line(file: Path, text: str
         ("tcp_port = 1", ":1 tcp_port: unknown key; expected it in [api]"),
         ("[link]\nlog_level = 'info'", ":2 link.log_level: unknown key; expected it before the first [section]"),
         ("[device]\nzzz = 1", ":2 device.zzz: unknown key; expected one of id"),
-        ("zzz = 1", ":1 zzz: unknown key; expected one of log_level, [api], [clock], [decide], [device], [link], [log], [site]"),
+        (
+            "zzz = 1",
+            ":1 zzz: unknown key; expected one of log_level, [api], [clock], [decide], [device], [link], [log], [site]",
+        ),
         ("\n[lnik]\nport = 1", ":2 lnik: unknown section; expected [link]"),
         ("[zzz]", ":1 zzz: unknown section; expected one of log_level, [api]"),
         ("[link.tls]\nx = 1", ":1 link.tls: a table; expected true or false; example tls = true"),
