@@ -1,6 +1,5 @@
 """Corrected clocks: an event keeps its times, and anyone can read beside them what they should have been."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,6 @@ from tests.sim.cloud.publishes import EPOCH, FixedClock, batch, event, events_to
 WRONG, RIGHT = "1970-01-01T00:00:12.345Z", "2026-11-21T10:00:00.000Z"
 ADD_MS = 1_795_255_187_655
 TIMES = "SELECT sequence, time, recorded, corrected_time, corrected_recorded FROM times WHERE stream = 1 ORDER BY 1"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
-@pytest.fixture
-def ledger(file: Path) -> Iterator[Ledger]:
-    with closing(Ledger.open(file, FixedClock())) as opened:
-        yield opened
 
 
 def sold(ledger: Ledger, sequence: int, *, time: str = WRONG, recorded: str = WRONG) -> None:

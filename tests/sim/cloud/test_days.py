@@ -1,6 +1,5 @@
 """Day closes: checked against the ledger's own rows, answered, and answered again when more arrives."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -23,17 +22,6 @@ from tests.sim.cloud.publishes import (
 from tests.sim.cloud.publishes import rows as table_rows
 
 DAY = "2017-03-05"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
-@pytest.fixture
-def ledger(file: Path) -> Iterator[Ledger]:
-    with closing(Ledger.open(file, FixedClock())) as opened:
-        yield opened
 
 
 def answer(ledger: Ledger) -> tuple[bool, int, int, int, str]:

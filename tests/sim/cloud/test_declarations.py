@@ -1,7 +1,5 @@
 """What a device declares of its sequences is neither missing nor delivered, in whatever order anything arrives."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +24,6 @@ from tests.sim.cloud.publishes import (
 )
 
 NEWER_EPOCH = "01900000-0000-7000-8000-000000000009"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
-@pytest.fixture
-def ledger(file: Path) -> Iterator[Ledger]:
-    with closing(Ledger.open(file, FixedClock())) as opened:
-        yield opened
 
 
 def book(ledger: Ledger, stream: str = "sales") -> Book:

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,6 @@ from sim.cloud.schema import LedgerUnusable, open_ledger_reader
 from tests.sim.cloud.publishes import DEVICE, EPOCH, FixedClock, batch, event, events_topic, rows, sales
 
 OTHER_EPOCH = "01900000-0000-7000-8000-000000000002"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
-@pytest.fixture
-def ledger(file: Path) -> Iterator[Ledger]:
-    with closing(Ledger.open(file, FixedClock())) as opened:
-        yield opened
 
 
 def sale(sequence: int, total: str, *, event_id: str | None = None, epoch: str = EPOCH) -> dict[str, Any]:
