@@ -62,10 +62,10 @@ BUGS: Final = (
         (
             Patch(
                 "agent.log.store",
-                "        if isinstance(fault, StorageFull):\n            if min",
+                "        if isinstance(fault, StorageFull):\n            if self._let",
                 "        if isinstance(fault, StorageFull):\n"
                 "            return [[] if isinstance(job, Append) else None for job in jobs]\n"
-                "        if isinstance(fault, StorageFull):\n            if min",
+                "        if isinstance(fault, StorageFull):\n            if self._let",
             ),
         ),
     ),
