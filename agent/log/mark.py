@@ -57,7 +57,8 @@ class Mark:
             )
         left = self._read()
         same_file = bool(left) and left["file"] == _inode(self._file)
-        if not left or (same_file and left["wal"] == _inode(wal_of(self._file))):
+        nothing_was_there = bool(left) and left["state"] == OPENING and not left["file"]  # what is there is its own
+        if not left or nothing_was_there or (same_file and left["wal"] == _inode(wal_of(self._file))):
             return Verdict.AS_LEFT
         if not same_file:
             if wal_bytes:

@@ -51,6 +51,17 @@ def closed(tmp_path: Path) -> Path:
     return folder
 
 
+KILLED_IN_ITS_FIRST_OPENING = """
+import os, signal, sys
+from pathlib import Path
+from agent.log import store
+from tests.log.world import inline_log
+def killed_before_it_is_told(mark): os.kill(os.getpid(), signal.SIGKILL)
+store.Mark.opened = killed_before_it_is_told
+with inline_log(Path(sys.argv[1])): pass
+"""
+
+
 def ids(folder: Path) -> list[str]:
     return [row[3] for row in stored_rows(folder / FILE)]
 
@@ -71,6 +82,21 @@ def test_after_a_kill_everything_is_there_in_the_same_epoch(killed: Path) -> Non
         assert log.epoch_reason == "created"
         assert log.head(Stream.SALES) == Place(1, 6)
     assert ids(killed) == ALL
+
+
+def test_a_kill_in_the_first_opening_leaves_a_log_that_opens_as_new(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The mark was written when there was no file yet: what is there since is the agent's own."""
+    folder = tmp_path / "first"
+    subprocess.run([sys.executable, "-c", KILLED_IN_ITS_FIRST_OPENING, folder], check=False, timeout=60)
+    assert (folder / FILE).exists()
+    assert (folder / MARK).exists()
+    with inline_log(folder) as log:
+        assert log.epoch_reason == "created"
+        log.append_now(events(2))
+    assert "not as it was left" not in caplog.text
+    assert ids(folder) == ["e-1", "e-2"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x55" * 32_768], ids=["missing", "empty", "foreign"])
