@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from agent.errors import EnvironmentFault, LogDamaged, LogUnreadable, StorageFailed, StorageFull, StorageReadOnly
 from agent.event_types import SHED_ORDER, Stream
-from agent.log.aside import condemn
+from agent.log.damage.aside import condemn
 from agent.log.group import Answer, Group
 from agent.log.identities import Identities
 from agent.log.jobs import Append, Change, Job, Prune
