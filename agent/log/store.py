@@ -152,7 +152,7 @@ class Store:
             if len(jobs) > 1:
                 return self._commit_one_by_one(jobs)
         if not isinstance(fault, StorageFull) and _is_read_only(self._file):
-            fault = StorageReadOnly(f"{self._file.parent} has become read-only: check the card or disk; {fault}")
+            fault = StorageReadOnly(f"{self._file.parent} has become read-only: check the card or disk")
         self.trouble = fault
         return [type(fault)(str(fault)) for _ in jobs]
 

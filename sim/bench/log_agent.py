@@ -84,7 +84,7 @@ def _bytes_written(name: str, backlog: Backlog, fill: Callable[[], Written]) -> 
     ratio = round(log_bytes / bare_bytes, 3) if bare_bytes else 0.0
     place = "" if bare_bytes else "NOT ON A DISK, so nothing was measured: TMPDIR chooses another place; "
     note = (
-        f"{place}lower is better; of the writer's thread, over the last tenth of {backlog.events:,} events of "
+        f"{place}lower is better; of the writer's thread, over the last of {backlog.events:,} events of "
         f"{written.body_bytes:.0f} bytes; ceiling: a bare table, same bytes, same commits"
     )
     return Figure(name, log_bytes, "bytes", bare_bytes, ratio, note)
