@@ -101,6 +101,7 @@ class LocalApi:
         self._streams = EventStreams(settings.api.sse_clients_max, self._metrics, heartbeat_s=heartbeat_s)
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
+        self._site_types = decoder.site_types
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
         shelf, news = Shelf(offers, clock), ShelfNews(packs)
         self._products = ProductRoutes(catalogue, shelf, news)
@@ -190,7 +191,7 @@ class LocalApi:
     ) -> Iterator[Route]:
         yield from AgvRoutes(fleet).routes()
         yield from brings.routes()
-        yield from StatusRoutes(report, receipts, self._unready, self._metrics).routes()
+        yield from StatusRoutes(report, receipts, self._unready, self._metrics, self._site_types).routes()
         yield self._openapi_route()
 
     def _openapi_route(self) -> Route:
