@@ -49,6 +49,7 @@ from agent.packs import OfferBook, Packs
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.quarantine_desk import QuarantineDesk
+from agent.refused_bodies import RefusedBodies
 from agent.settings import Settings
 from agent.till_requests import TillRequests
 
@@ -102,6 +103,13 @@ class LocalApi:
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
         self._site_types = decoder.site_types
+        self._refused = RefusedBodies(
+            folder.refused,
+            days=settings.events.keep_refused_days,
+            clock=clock,
+            has_room=lambda: log.room_bytes > log.reserve_bytes,
+        )
+        self._refused.clear()
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
         shelf, news = Shelf(offers, clock), ShelfNews(packs)
         self._products = ProductRoutes(catalogue, shelf, news)
@@ -111,7 +119,9 @@ class LocalApi:
             catalogue=catalogue, baskets=baskets, packs=packs, fleet=fleet, shed=shed, clock=clock,
         )  # fmt: skip
         self.routes: Final[list[Route]] = [
-            *Intake(log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding).routes(),
+            *Intake(
+                log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding, self._refused
+            ).routes(),
             *BasketRoutes(baskets, self._streams, news).routes(),
             *TillRoutes(till_requests, self._recorder, self._streams, clock).routes(),
             *self._products.routes(),
@@ -159,6 +169,7 @@ class LocalApi:
                 await self._recording
         await self._products.close()
         await asyncio.to_thread(self._decoding.shutdown)
+        await self._refused.settled()
 
     async def wait_failed(self) -> None:
         """Never returns while all is well; raises if the API's own work died, which must end the process."""
