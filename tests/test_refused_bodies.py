@@ -99,5 +99,5 @@ async def test_d1_an_agent_keeps_what_it_refuses_and_the_command_shows_and_drops
     assert '"data": {"a[2J": NaN}}]' in shown.splitlines()[-1]
     assert run.invoke(main, ["refused", "drop", "1", *data]).exit_code == 0
     gone = run.invoke(main, ["refused", "show", "1", *data])
-    assert gone.exit_code == 2
+    assert gone.exit_code != 0
     assert "no refused body 1" in gone.stderr

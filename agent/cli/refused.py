@@ -44,9 +44,8 @@ def list_(data: Path | None, *, as_json: bool) -> None:
         return
     for body in kept:
         why = printable(body.problems[0]) if body.problems else body.refusal
-        click.echo(
-            f"{body.number:>6}  {rfc3339(body.at)}  {printable(body.producer)}  {body.size_bytes:,} bytes  {why}"
-        )
+        whose = f"{rfc3339(body.at)}  {printable(body.producer)}  {body.size_bytes:,} bytes"
+        click.echo(f"{body.number:>6}  {whose}  {why}")
     if not kept:
         click.echo("Nothing is kept. events.keep_refused_days = 3 keeps what is refused from the next start on.")
 
