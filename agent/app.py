@@ -31,6 +31,7 @@ from agent.packs import OfferBook, PackInbox, PackRefused, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.quarantine_desk import QuarantineDesk
+from agent.refused import RefusedBodies
 from agent.room_keeper import RoomKeeper
 from agent.salvage import Salvage
 from agent.settings import ClockSettings, Settings, SiteSettings
@@ -104,6 +105,12 @@ class Agent:
         _restore(till_requests.restore, log, Stream.KIOSK)
         fleet = self._fleet(log, decoder, closing)
         room = RoomKeeper(log, decoder, clock)
+        refused = RefusedBodies(
+            folder.refused,
+            days=settings.events.keep_refused_days,
+            disk_free_bytes_min=2 * log.reserve_bytes,
+            clock=clock,
+        )
         api = LocalApi(
             settings=settings,
             folder=folder,
@@ -121,11 +128,12 @@ class Agent:
             adviser=decisions.adviser if decisions else None,
             fleet=fleet,
             quarantine=QuarantineDesk(log, decoder, link.send_again),
+            refused=refused,
             shed=lambda: room.shed_events,
             clock=clock,
         )
         work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run}
-        work |= {"packs": inbox.keep, "fleet": fleet.run, "room": room.run}
+        work |= {"packs": inbox.keep, "fleet": fleet.run, "room": room.run, "refused": refused.run}
         work |= decisions.work() if decisions else {}
         return api, link, work | self._own_work(log, decoder, link)
 

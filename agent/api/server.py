@@ -49,7 +49,7 @@ from agent.packs import OfferBook, Packs
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.quarantine_desk import QuarantineDesk
-from agent.refused_bodies import RefusedBodies
+from agent.refused import RefusedBodies
 from agent.settings import Settings
 from agent.till_requests import TillRequests
 
@@ -94,6 +94,7 @@ class LocalApi:
         adviser: Adviser | None,
         fleet: Fleet,
         quarantine: QuarantineDesk,
+        refused: RefusedBodies,
         shed: Callable[[], int],
         clock: Clock,
         heartbeat_s: float = HEARTBEAT_S,
@@ -103,13 +104,7 @@ class LocalApi:
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
         self._site_types = decoder.site_types
-        self._refused = RefusedBodies(
-            folder.refused,
-            days=settings.events.keep_refused_days,
-            clock=clock,
-            has_room=lambda: log.room_bytes > log.reserve_bytes,
-        )
-        self._refused.clear()
+        self._refused = refused
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
         shelf, news = Shelf(offers, clock), ShelfNews(packs)
         self._products = ProductRoutes(catalogue, shelf, news)
