@@ -40,9 +40,9 @@ async def test_a_link_that_leaves_in_good_order_lets_no_will_speak(tmp_path: Pat
         for times in range(1, 11):
             async with device(tmp_path, broker.port) as one:
                 await one.append(SALE, 200)
-                await until(lambda: one.link.status().state is LinkState.ONLINE)  # noqa: B023 - called at once
+                await until(lambda: one.link.status().state is LinkState.ONLINE)
                 if times % 2:
-                    await until(lambda: one.link.status().published > 0)  # noqa: B023 - called at once
+                    await until(lambda: one.link.status().published > 0)
             await until(lambda: len(cloud.statuses()) >= 2 * times)  # noqa: B023 - called at once
         assert cloud.statuses() == ["online", "offline"] * 10
         assert all("version" in state for state in cloud.states), "the device's own words, never the will"
