@@ -11,6 +11,8 @@ from typing import Final
 
 from aiohttp import web
 
+from agent.api.refusal import Refusal, problem_response
+
 __all__ = ["ACCEPTS_AT_A_TIME", "LOCAL_RESERVE", "TCP_RESERVE", "connections_of"]
 
 ACCEPTS_AT_A_TIME: Final = 8  # of a listener; about four times as many are open before the first is turned away
@@ -20,10 +22,7 @@ TCP_RESERVE: Final = 160
 """Descriptors that no TCP connection keeps, so that callers on this machine are served while others crowd in."""
 KEEPALIVE_S: Final = 75.0  # without a request, from the first moment on
 LINGERING_S: Final = 0.3  # what a refused body's sender still sends is read, so that it sees the answer
-_BUSY: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
-    b"Content-Type: text/plain\r\nContent-Length: 26\r\n\r\ntoo many open connections\n"
-)
+TRY_AGAIN_S: Final = 5.0
 
 
 def connections_of(server: web.Server, reserve: int) -> Callable[[], asyncio.Protocol]:
@@ -51,3 +50,17 @@ class _Connection(web.RequestHandler):
             transport.close()
             return
         super().connection_made(transport)
+
+
+def _bytes_of(refusal: Refusal) -> bytes:
+    """The refusal as an HTTP answer to a connection of which nothing was read."""
+    answer = problem_response(refusal)
+    assert isinstance(answer.body, bytes)
+    headers = {**answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"}
+    lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + answer.body
+
+
+_BUSY: Final = _bytes_of(
+    Refusal(503, "too_many_connections", "too many connections are open", retry_after_s=TRY_AGAIN_S)
+)
