@@ -20,6 +20,7 @@ from agent.log_lines import log_event
 __all__ = ["MissionJournal", "Restored", "journal_entry", "journal_name"]
 
 RETRY_S: Final = 1.0
+STOP_TIMEOUT_S: Final = 2.0
 BATCH_ITEMS_MAX: Final = 200
 SNAPSHOT_ENTRIES: Final = 200
 """After so many entries a snapshot takes their place."""
@@ -108,12 +109,24 @@ class MissionJournal:
         return self._number
 
     async def run(self) -> None:
-        """Stores what is handed over, until cancelled."""
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            while self._waiting:
-                await self._store(self._waiting[:BATCH_ITEMS_MAX])
+        """Stores what is handed over, until cancelled; then what waits still, within 2 s."""
+        try:
+            while True:
+                await self._work.wait()
+                self._work.clear()
+                await self._store_all()
+        except asyncio.CancelledError:
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await self._store_all()  # also what is on its way: stored again, it changes nothing
+            except TimeoutError:
+                text = f"{self._name} ends without its last {len(self._waiting)} entries: {self.problem or 'no time'}"
+                log_event(_log, logging.ERROR, "fleet.not_stored", text)
+            raise
+
+    async def _store_all(self) -> None:
+        while self._waiting:
+            await self._store(self._waiting[:BATCH_ITEMS_MAX])
 
     async def _store(self, items: Sequence[tuple[Sequence[Also], Sequence[Draft]]]) -> None:
         also = [each for entries, _ in items for each in entries]
