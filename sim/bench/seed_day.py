@@ -137,8 +137,8 @@ def _rows(day: SeedDay) -> Iterator[tuple[str, str, str]]:
     yield "decisions", f"{figures['decisions']:,}", "some"
     for name, spread in day.summary.advice.latencies_ms.items():
         yield name.replace("_", " "), _spread(spread), f"p95 {TARGETS_MS[f'{name}_ms_p95']:,.0f} ms at most"
-    yield "agent's memory", f"{figures['agent_rss_max_mb']:.1f} MB at most", f"below {RSS_MAX_MB:.0f} MB"
-    yield "a kiosk's memory", f"{figures['kiosk_rss_max_mb'] or 0:.1f} MB at most", ""
+    yield "agent's memory", _mb(day.summary.agent_rss_max_mb), f"below {RSS_MAX_MB:.0f} MB"
+    yield "a kiosk's memory", _mb(day.summary.kiosk_rss_max_mb), ""
     yield "took", f"{figures['wall_s']:,.0f} s", ""
 
 
@@ -146,6 +146,10 @@ def _spread(times_ms: Mapping[str, float] | None) -> str:
     if times_ms is None:
         return "not measured"
     return "  ".join(f"{name} {took_ms:,.1f}" for name, took_ms in times_ms.items()) + " ms"
+
+
+def _mb(most: float | None) -> str:
+    return "not measured" if most is None else f"{most:.1f} MB at most"
 
 
 def _is_within(advice: object, name: str, most_ms: float) -> bool:
