@@ -7,6 +7,7 @@ rest is in use. It is told 503 and closed, before the log, the link or a callers
 import asyncio
 import resource
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from aiohttp import web
@@ -46,21 +47,18 @@ class _Connection(web.RequestHandler):
         soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if transport.get_extra_info("socket").fileno() >= soft_limit - self._reserve:
             self.force_close()  # reads nothing
-            transport.write(_BUSY)
+            transport.write(_too_many())
             transport.close()
             return
         super().connection_made(transport)
 
 
-def _bytes_of(refusal: Refusal) -> bytes:
+@cache
+def _too_many() -> bytes:
     """The refusal as an HTTP answer to a connection of which nothing was read."""
+    refusal = Refusal(503, "too_many_connections", "too many connections are open", retry_after_s=TRY_AGAIN_S)
     answer = problem_response(refusal)
     assert isinstance(answer.body, bytes)
     headers = {**answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"}
     lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("ascii") + answer.body
-
-
-_BUSY: Final = _bytes_of(
-    Refusal(503, "too_many_connections", "too many connections are open", retry_after_s=TRY_AGAIN_S)
-)

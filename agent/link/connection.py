@@ -215,13 +215,14 @@ class MqttConnection:
             return
         self._stop_reading()
         held = socket.socket(fileno=os.dup(self._client.sock.fileno()))  # paho closes its own with the last byte
+        held.setblocking(False)
         self._client.disconnect()
         try:
             async with asyncio.timeout(DISCONNECT_TIMEOUT_S):
                 while await asyncio.get_running_loop().sock_recv(held, RECEIVE_BYTES_MAX):
                     pass
         except OSError as error:  # TimeoutError among them
-            self._end(ConnectionLost(f"{self.endpoint} did not take the goodbye: {error or 'not in time'}"))
+            self._end(ConnectionLost(f"{self.endpoint} did not take the goodbye: {str(error) or 'not in time'}"))
         finally:
             held.close()
 
