@@ -18,10 +18,10 @@ from agent.errors import EnvironmentFault
 from agent.event_types import Stream
 from agent.events import Draft, EventDecoder
 from agent.log import CLOUD, DAY_CLOSE, DeclareUnreadable, EventLog, Place, Span
-from agent.log.aside import OldLog, Progress
-from agent.log.carve import CarvedRow, carve
+from agent.log.damage.aside import OldLog, Progress
+from agent.log.damage.carve import CarvedRow, carve
+from agent.log.damage.old_facts import OldFacts
 from agent.log.merge import OldEvent
-from agent.log.old_facts import OldFacts
 from agent.log_lines import log_event
 from agent.producers import AGENT_PRODUCER
 

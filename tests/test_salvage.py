@@ -14,7 +14,7 @@ from agent.device_events import EventsQuarantined
 from agent.errors import LogDamaged, LogUnreadable
 from agent.event_types import Stream
 from agent.log import CLOUD, DAY_CLOSE, EventLog, JournalEntry, Place
-from agent.log.aside import OldLog, Progress, put_aside
+from agent.log.damage.aside import OldLog, Progress, put_aside
 from agent.settings import LogSettings
 from tests.log.damage import overwrite_leaf
 from tests.log.salvaging import salvage

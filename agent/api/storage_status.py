@@ -3,7 +3,7 @@
 from agent.api.device_status import StorageState, StorageStatus
 from agent.errors import EnvironmentFault, StorageFull, StorageReadOnly
 from agent.log import EventLog
-from agent.log.aside import Progress
+from agent.log.damage.aside import Progress
 
 __all__ = ["storage_status"]
 

@@ -15,7 +15,7 @@ from agent.clock import SystemClock
 from agent.errors import EnvironmentFault
 
 if TYPE_CHECKING:
-    from agent.log.check import Findings
+    from agent.log.copies.check import Findings
 
 __all__ = ["backup", "findings_as_json", "progress_bars", "tell_findings"]
 
@@ -37,8 +37,8 @@ class NoBackup(EnvironmentFault):
 @click.pass_context
 def backup(context: click.Context, file: Path, data: Path | None, *, force: bool, as_json: bool) -> None:
     """Copy the event log to FILE, and check the copy."""
-    from agent.log.backup import copy_log  # noqa: PLC0415 - help texts need no SQLite
-    from agent.log.check import check_log  # noqa: PLC0415 - as above
+    from agent.log.copies.backup import copy_log  # noqa: PLC0415 - help texts need no SQLite
+    from agent.log.copies.check import check_log  # noqa: PLC0415 - as above
 
     source = data_folder(data).log / "events.sqlite"
     _check_places(source, file, force=force)

@@ -1,6 +1,7 @@
 """`storeforward bench`: what this machine gives, each figure beside its ceiling from the same run."""
 
 import asyncio
+from collections.abc import Sequence
 
 import click
 
@@ -50,8 +51,9 @@ def bridge_(*, quick: bool, as_json: bool) -> None:
     show_default=True,
     help="Runs, each beside its ceiling, e.g. --pairs 15.",
 )
+@click.option("--only", multiple=True, metavar="NAME", help="Measure this alone; repeatable: --only ready_backlog")
 @json_option
-def log(*, events: int, pairs: int, as_json: bool) -> None:
+def log(*, events: int, pairs: int, only: Sequence[str], as_json: bool) -> None:
     """Measure the event log: appends, HTTP, the start and memory with a backlog, bytes written. TMPDIR is its disk.
 
     Example: storeforward bench log --events 2000000 --json
@@ -61,7 +63,9 @@ def log(*, events: int, pairs: int, as_json: bool) -> None:
     from sim.bench.view import tell  # noqa: PLC0415 - as above
 
     with log_benchmarks(events, pairs, SystemClock()) as benchmarks:
-        tell(benchmarks, as_json=as_json)
+        if unknown := set(only) - benchmarks.keys():
+            raise click.BadParameter(f"{min(unknown)!r} is none of {', '.join(benchmarks)}", param_hint="--only")
+        tell({name: benchmarks[name] for name in benchmarks if name in only or not only}, as_json=as_json)
 
 
 @bench.command()
@@ -76,7 +80,7 @@ def log(*, events: int, pairs: int, as_json: bool) -> None:
     "--duration",
     "duration_s",
     type=click.FloatRange(12, 86_400),
-    default=420.0,
+    default=600.0,
     show_default=True,
     help="Seconds in which the day is played, e.g. --duration 900.",
 )

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import click
 
 from agent.event_types import EVENT_TYPES, TYPE_PREFIX, Stream
-from agent.log.look import SeenEvent
+from agent.log.reading.look import SeenEvent
 
 __all__ = ["EventChoice", "choice_of", "stream_option", "type_option"]
 

@@ -10,7 +10,7 @@ import click
 from agent.cli.terminal_text import json_for_terminals, printable
 from agent.event_types import TYPE_PREFIX
 from agent.log import CLOUD
-from agent.log.look import LogLook, SeenEvent
+from agent.log.reading.look import LogLook, SeenEvent
 
 __all__ = ["Delivery", "delivery_of", "event_json", "event_line"]
 

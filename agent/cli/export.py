@@ -14,7 +14,7 @@ from agent.cli.moment import moment
 from agent.cli.options import data_folder, data_option, json_option
 from agent.event_types import Stream
 from agent.export import FORMATS, ExportResult, export_events
-from agent.log.look import EVER, LogLook, Window
+from agent.log.reading.look import EVER, LogLook, Window
 
 __all__ = ["export"]
 

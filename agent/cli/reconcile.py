@@ -27,7 +27,7 @@ from agent.data_folder import DataFolder
 from agent.errors import EnvironmentFault
 from agent.event_types import TYPE_PREFIX, Stream
 from agent.log import START
-from agent.log.reader import Reader
+from agent.log.reading.reader import Reader
 from agent.log.schema import fault_of, open_reader
 from agent.log.state import load_heads
 

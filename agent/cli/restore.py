@@ -14,7 +14,7 @@ from agent.clock import IdFactory, SystemClock, system_random
 from agent.errors import EnvironmentFault
 
 if TYPE_CHECKING:
-    from agent.log.holdings import Difference
+    from agent.log.copies.holdings import Difference
 
 __all__ = ["restore"]
 
@@ -34,7 +34,7 @@ class NotRestored(EnvironmentFault):
 def restore(file: Path, data: Path | None, *, yes: bool, as_json: bool) -> None:
     """Make FILE, a backup, the event log of a stopped agent."""
     from agent.log import CLOUD  # noqa: PLC0415 - help texts need no SQLite
-    from agent.log.restore import Restoration  # noqa: PLC0415 - as above
+    from agent.log.copies.restore import Restoration  # noqa: PLC0415 - as above
 
     folder = data_folder(data)
     _make_folder(folder.path, folder.log)

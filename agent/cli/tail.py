@@ -19,9 +19,9 @@ from agent.cli.options import data_folder, data_option, json_option
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.log import START
-from agent.log.follower import LogFollower
-from agent.log.look import EVER, LogLook, SeenEvent, Window
-from agent.log.sweep import Unreadable, as_they_came, merged
+from agent.log.reading.follower import LogFollower
+from agent.log.reading.look import EVER, LogLook, SeenEvent, Window
+from agent.log.reading.sweep import Unreadable, as_they_came, merged
 
 __all__ = ["tail"]
 

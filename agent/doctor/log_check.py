@@ -7,7 +7,7 @@ from typing import Final
 from agent.doctor.finding import Finding
 from agent.doctor.patient import Patient
 from agent.log import CLOUD
-from agent.log.look import LogAbsent, LogLook
+from agent.log.reading.look import LogAbsent, LogLook
 
 __all__ = ["check_backlog", "check_log"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from agent.doctor.finding import Finding
 from agent.doctor.patient import Patient
-from agent.log.look import SQLITE_VERSION
+from agent.log.reading.look import SQLITE_VERSION
 
 __all__ = ["check_sqlite", "has_wal_reset_bug"]
 

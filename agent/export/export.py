@@ -8,8 +8,8 @@ from agent.event_types import Stream
 from agent.export.formats import ExportFormat
 from agent.export.unfinished_file import unfinished_file
 from agent.log import START
-from agent.log.look import LogLook, SeenEvent, Window
-from agent.log.sweep import Unreadable, sweep
+from agent.log.reading.look import LogLook, SeenEvent, Window
+from agent.log.reading.sweep import Unreadable, sweep
 
 __all__ = ["ExportResult", "export_events"]
 

@@ -14,7 +14,7 @@ from agent.log.jobs import (
     SetAside,
     Shed,
 )
-from agent.log.quarantine import QuarantinedRow, repaired
+from agent.log.reading.quarantine import QuarantinedRow, repaired
 from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent, UnsyncedRow
 
 __all__ = [

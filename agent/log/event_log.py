@@ -15,14 +15,14 @@ from agent.clock import Clock, clock_synchronised, rfc3339, shop_seconds
 from agent.errors import EnvironmentFault, StoreforwardError
 from agent.event_types import Stream
 from agent.events import Draft
-from agent.log.aside import OldLog, old_logs
+from agent.log.damage.aside import OldLog, old_logs
 from agent.log.identities import identity_key
 from agent.log.jobs import Advance, Also, Append, EpochReason, Job, Merge, Prune, StartEpoch
 from agent.log.lock import StoreLock
 from agent.log.merge import OldEvent
 from agent.log.opening import Opening
-from agent.log.quarantine import QuarantinedRow
-from agent.log.reader import Reader
+from agent.log.reading.quarantine import QuarantinedRow
+from agent.log.reading.reader import Reader
 from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent, UnsyncedRow
 from agent.log.store import Answer
 from agent.log.writer import Writer

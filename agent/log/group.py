@@ -9,7 +9,6 @@ from typing import Final
 from agent.errors import IdConflict, StoreforwardError
 from agent.event_types import Stream
 from agent.events import close_event, event_ending
-from agent.log import quarantine
 from agent.log.bulk import insert_rows
 from agent.log.gaps import GapTable
 from agent.log.identities import Identities, Known
@@ -30,6 +29,7 @@ from agent.log.jobs import (
     StartEpoch,
 )
 from agent.log.merge import ANY_BODY, Merger
+from agent.log.reading import quarantine
 from agent.log.records import SEQUENCE_MASK, START, Appended, Place, Span
 from agent.log.schema import event_table, journal_checksum, row_checksum
 from agent.log.state import LogState, load_heads

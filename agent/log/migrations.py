@@ -16,9 +16,9 @@ from typing import Final
 from sqlite_utils import Database, Migrations
 
 from agent.errors import EnvironmentFault, StorageFull
-from agent.log.backup import copy_log
+from agent.log.copies.backup import copy_log
+from agent.log.damage.wal import WalFrames
 from agent.log.schema import ADDED, FORMAT, check_format, check_wal, fault_of, frames_of
-from agent.log.wal import WalFrames
 
 __all__ = ["main"]
 

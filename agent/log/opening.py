@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from agent.clock import boot_id
 from agent.errors import LogDamaged
-from agent.log.aside import Progress, condemned, old_logs, put_aside
+from agent.log.copies.replacement import finish
+from agent.log.damage.aside import Progress, condemned, old_logs, put_aside
+from agent.log.damage.old_facts import OldFacts
 from agent.log.jobs import EpochReason, JournalEntry
 from agent.log.lock import StoreLock
 from agent.log.mark import Mark, Verdict
-from agent.log.old_facts import OldFacts
-from agent.log.replacement import finish
 from agent.log.store import Store
 from agent.log.upgrade import bring_up_to_date
 from agent.log_lines import log_event

@@ -14,8 +14,8 @@ from zlib import crc32
 
 from agent.errors import EnvironmentFault, LogDamaged, LogUnreadable, StorageFailed, StorageFull
 from agent.event_types import Stream
+from agent.log.damage.wal import WalFrames, damaged_header, keep_wal
 from agent.log.records import SEQUENCE_BITS, SEQUENCE_MASK
-from agent.log.wal import WalFrames, damaged_header, keep_wal
 
 __all__ = [
     "ADDED",

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from agent.errors import EnvironmentFault, LogDamaged, LogUnreadable, StorageFailed, StorageFull, StorageReadOnly
 from agent.event_types import SHED_ORDER, Stream
-from agent.log.aside import condemn
+from agent.log.damage.aside import condemn
 from agent.log.group import Answer, Group
 from agent.log.identities import Identities
 from agent.log.jobs import Append, Change, Job, Prune
@@ -152,7 +152,7 @@ class Store:
             if len(jobs) > 1:
                 return self._commit_one_by_one(jobs)
         if not isinstance(fault, StorageFull) and _is_read_only(self._file):
-            fault = StorageReadOnly(f"{self._file.parent} has become read-only: check the card or disk; {fault}")
+            fault = StorageReadOnly(f"{self._file.parent} has become read-only: check the card or disk")
         self.trouble = fault
         return [type(fault)(str(fault)) for _ in jobs]
 

@@ -17,12 +17,13 @@ __all__ = ["Backlog", "Written"]
 
 FILLED_AT_ONCE: Final = 4_000
 MEASURED_SHARE: Final = 10
+MEASURED_MAX: Final = 200_000  # they are in memory as drafts and as rows
 WRITER_THREAD: Final = "log-writer"
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Bytes that went to the disk for each of the last tenth of a backlog's events, by the log and by a bare table.
+    """Bytes that went to the disk for each of a backlog's last events, by the log and by a bare table.
 
     In memory (tmpfs) both are 0.
     """
@@ -63,7 +64,7 @@ class Backlog:
     def _fill(self, log_folder: Path, new_id: Callable[[], str]) -> Written:
         log_folder.mkdir(parents=True)
         maker = EventMaker(self._clock, new_id)
-        measured = self.events // MEASURED_SHARE
+        measured = min(self.events // MEASURED_SHARE, MEASURED_MAX)
         log_bytes, commits = asyncio.run(self._append(log_folder, maker, measured))
         rows = bare_rows(stored_rows(log_folder / "events.sqlite", commits))
         bodies = [body for commit in rows for inserted in commit.values() for _, body in inserted]

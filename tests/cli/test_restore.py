@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from agent.cli import main
 from agent.event_types import Stream
 from agent.log import CLOUD, Place
-from agent.log.backup import copy_log
+from agent.log.copies.backup import copy_log
 from tests.agent_process import running_agent, scan
 from tests.log.world import events, inline_log, stored_rows
 from tests.waiting import until

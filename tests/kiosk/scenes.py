@@ -105,12 +105,15 @@ def vehicle(number: int, *, stopped: bool = False, acknowledged: bool = False) -
     return VehiclePart(id=f"agv-{number}", stopped=stopped, stop_acknowledged=acknowledged)
 
 
-def status(link: str = "online", waiting: int = 0, products: int = 90_000, vehicles: int = 0) -> AgentStatus:
+def status(
+    link: str = "online", waiting: int = 0, products: int = 90_000, vehicles: int = 0, storage: str = "ok"
+) -> AgentStatus:
     """The agent's status."""
     return AgentStatus.model_validate(
         {
             "link": {"state": link, "since": MORNING.isoformat()},
             "log": {"waiting": waiting},
+            "storage": {"state": storage},
             "products": products,
             "vehicles": [{"id": f"agv-{number}"} for number in range(1, vehicles + 1)],
         }
@@ -220,6 +223,10 @@ def _brings(slots: int) -> Kiosk:
 
 def _offline(slots: int) -> Kiosk:
     return Kiosk.new(slots).advised().take(inputs.StatusSeen(status("offline", 37)))
+
+
+def _unstored(slots: int) -> Kiosk:
+    return Kiosk.new(slots).advised().take(inputs.StatusSeen(status("offline", 37, storage="read_only")))
 
 
 def _agent_down(slots: int) -> Kiosk:
@@ -352,6 +359,7 @@ SCENES: Final[Mapping[str, Callable[[int], Kiosk]]] = {
     "bring-offered": _bring_offered,
     "brings": _brings,
     "offline": _offline,
+    "unstored": _unstored,
     "agent-down": _agent_down,
     "look-up": _looked_up,
     "unknown-code": _unknown_code,

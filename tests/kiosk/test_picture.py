@@ -23,6 +23,19 @@ def test_offline_says_since_when_in_shop_time_how_many_wait_and_that_selling_wor
     assert picture.status == "offline since 12:42 · 37 events waiting · selling works"
 
 
+@pytest.mark.case("S5")
+@pytest.mark.parametrize("storage", ["full", "read_only", "failed"])
+def test_s5_an_agent_that_cannot_store_is_told_before_its_link_and_asks_for_help(storage: str) -> None:
+    picture = paint(Kiosk.new().advised().take(inputs.StatusSeen(status("offline", 37, storage=storage))))
+    assert picture.status_kind is StatusKind.UNSTORED
+    assert picture.status == "the box cannot store events: its disk is full or broken · call for help"
+
+
+def test_an_agent_that_is_short_of_room_still_sells() -> None:
+    picture = paint(Kiosk.new().advised().take(inputs.StatusSeen(status(storage="short"))))
+    assert picture.status_kind is StatusKind.ONLINE
+
+
 def test_agent_down_says_how_many_taps_are_kept_and_keeps_basket_and_cards() -> None:
     kiosk = Kiosk.new().advised().take(inputs.AgentWentDown(MORNING))
     before = paint(kiosk)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.log import CLOUD, EventLog, Place
-from agent.log.aside import OldLog, Progress
+from agent.log.damage.aside import OldLog, Progress
 from agent.salvage import Salvage
 from agent.topics import DeviceName
 from tests.log.world import SetClock, new_ids

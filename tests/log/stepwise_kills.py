@@ -24,10 +24,10 @@ from typing import Any, Final, NamedTuple
 
 from agent.event_types import Stream
 from agent.log import Place, migrations
-from agent.log.aside import old_logs
-from agent.log.backup import copy_log
-from agent.log.check import check_log
-from agent.log.restore import EPOCH_STEP, Restoration
+from agent.log.copies.backup import copy_log
+from agent.log.copies.check import check_log
+from agent.log.copies.restore import EPOCH_STEP, Restoration
+from agent.log.damage.aside import old_logs
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, stored_rows
 
 __all__ = ["main", "outcomes_of"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from agent.errors import LogUnreadable, StorageFailed, StorageFull
-from agent.log import backup as backup_module
-from agent.log.backup import copy_log
-from agent.log.check import check_log
+from agent.log.copies import backup as backup_module
+from agent.log.copies.backup import copy_log
+from agent.log.copies.check import check_log
 from agent.log.schema import WAL_BYTES_KEPT, wal_of
 from tests.log.world import event, events, inline_log, raw, stored_rows, threaded_log
 

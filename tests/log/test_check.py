@@ -7,7 +7,7 @@ import pytest
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.log import JournalEntry, Place
-from agent.log.check import check_log
+from agent.log.copies.check import check_log
 from agent.log.schema import FORMAT
 from tests.log.damage import overwrite_leaf
 from tests.log.world import event, events, inline_log, raw
@@ -42,7 +42,7 @@ def test_damaged_rows_are_named_and_not_counted(tmp_path: Path) -> None:
 
 
 def test_more_damaged_rows_than_anybody_reads_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.log.check.DAMAGED_ROWS_MAX", 10)
+    monkeypatch.setattr("agent.log.copies.check.DAMAGED_ROWS_MAX", 10)
     file = make_log(tmp_path)
     with raw(file) as connection:
         connection.execute("UPDATE event_sales SET body = x'00'")

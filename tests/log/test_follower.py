@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 from agent.event_types import Stream
-from agent.log.follower import LogFollower
-from agent.log.sweep import Unreadable
+from agent.log.reading.follower import LogFollower
+from agent.log.reading.sweep import Unreadable
 from tests.log.world import events, inline_log
 
 FILE = "events.sqlite"

@@ -8,7 +8,7 @@ import pytest
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.log import CLOUD, START, Place
-from agent.log.look import EVER, LogAbsent, LogLook, LogNotPermitted, SeenEvent, Window
+from agent.log.reading.look import EVER, LogAbsent, LogLook, LogNotPermitted, SeenEvent, Window
 from agent.log.schema import FORMAT
 from tests.log.damage import flip_body, overwrite_leaf
 from tests.log.world import NOON, SetClock, events, inline_log, raw

@@ -14,8 +14,8 @@ import pytest
 from agent.errors import EnvironmentFault
 from agent.event_types import Stream
 from agent.log import Place
+from agent.log.copies.replacement import FILE
 from agent.log.mark import MARK
-from agent.log.replacement import FILE
 from tests.log.world import event, events, inline_log, stored_rows
 
 pytestmark = pytest.mark.case("S9")

@@ -12,7 +12,7 @@ import pytest
 from agent.errors import LogUnreadable, StorageFailed, StoreInUse
 from agent.event_types import Stream
 from agent.log import CLOUD
-from agent.log.check import check_log
+from agent.log.copies.check import check_log
 from agent.log.lock import StoreLock
 from agent.log.schema import FORMAT
 from agent.log.upgrade import bring_up_to_date

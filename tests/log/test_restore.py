@@ -12,12 +12,12 @@ import pytest
 from agent.errors import EnvironmentFault, LogUnreadable, StoreInUse
 from agent.event_types import Stream
 from agent.log import CLOUD, START, EventLog, Place
-from agent.log.aside import condemn, old_logs
-from agent.log.backup import copy_log
-from agent.log.check import check_log
-from agent.log.holdings import Difference
-from agent.log.replacement import FILE
-from agent.log.restore import EPOCH_STEP, Restoration, Restored
+from agent.log.copies.backup import copy_log
+from agent.log.copies.check import check_log
+from agent.log.copies.holdings import Difference
+from agent.log.copies.replacement import FILE
+from agent.log.copies.restore import EPOCH_STEP, Restoration, Restored
+from agent.log.damage.aside import condemn, old_logs
 from agent.log.schema import FORMAT, wal_of
 from sim.cloud.ledger import Ledger, Outcome
 from tests.log.damage import newer_format, no_log, noise, overwrite_leaf

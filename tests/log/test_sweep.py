@@ -4,8 +4,8 @@ from pathlib import Path
 
 from agent.event_types import Stream
 from agent.log import START
-from agent.log.look import EVER, LogLook, Window
-from agent.log.sweep import Unreadable, merged, sweep
+from agent.log.reading.look import EVER, LogLook, Window
+from agent.log.reading.sweep import Unreadable, merged, sweep
 from tests.log.damage import overwrite_leaf
 from tests.log.world import SetClock, events, inline_log
 

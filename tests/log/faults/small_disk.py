@@ -9,7 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from shutil import which
@@ -22,7 +23,7 @@ from tests.log.test_model import finish
 from tests.log.told import Told
 from tests.log.world import SetClock, event, inline_log
 
-__all__ = ["Report", "main"]
+__all__ = ["Report", "give_up", "main", "mounted"]
 
 SIZE_BYTES: Final = 56 * 1_048_576
 SMALL: Final = {"ballast_bytes": 12_582_912, "reserve_bytes": 1_048_576}
@@ -127,7 +128,7 @@ def go_read_only(folder: Path, report: Report, told: Told) -> None:
         shop = Shop(log, told, report)
         for _ in range(5):
             shop.append(20)
-        subprocess.run(["mount", "-o", "remount,abort", folder], check=False, capture_output=True)
+        give_up(folder)
         for _ in range(5):
             shop.append(20)
         if len(log.read(Stream.SALES, log.cursor(CLOUD, Stream.SALES), events_max=10, bytes_max=100_000)) == 10:
@@ -139,13 +140,18 @@ def go_read_only(folder: Path, report: Report, told: Told) -> None:
         report.refused_open = str(fault)
 
 
-def main() -> None:
-    """One story on one file system."""
-    kind, root = sys.argv[1], Path(sys.argv[2])
-    folder, report, told = root / "disk", Report(), Told()
+def give_up(folder: Path) -> None:
+    """As the kernel does with a card that fails: it can be read, and no longer written."""
+    subprocess.run(["mount", "-o", "remount,abort", folder], check=False, capture_output=True)
+
+
+@contextmanager
+def mounted(kind: str, root: Path) -> Iterator[Path]:
+    """A small file system of a kind of its own, tmpfs or ext4, for the length of a block."""
+    folder = root / "disk"
     folder.mkdir()
     mount: list[Any] = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_BYTES}", "tmpfs", folder]  # Any: texts and paths
-    if kind != "tmpfs":
+    if kind == "ext4":
         image = root / "image"
         image.write_bytes(bytes(SIZE_BYTES))
         make = which("mkfs.ext4", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
@@ -154,12 +160,20 @@ def main() -> None:
         mount = ["mount", "-o", "loop", image, folder]
     subprocess.run(mount, check=True)
     try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
+def main() -> None:
+    """One story on one file system."""
+    kind, root = sys.argv[1], Path(sys.argv[2])
+    report, told = Report(), Told()
+    with mounted("tmpfs" if kind == "tmpfs" else "ext4", root) as folder:
         (go_read_only if kind == "read-only" else run_full)(folder, report, told)
         copied = root / "copied"
         shutil.copytree(folder, copied, ignore=shutil.ignore_patterns("lost+found", "of-others", "*-shm"))
         report.problems += told.broken_promises(copied)
-    finally:
-        subprocess.run(["umount", "-l", folder], check=False)
     json.dump(asdict(report), sys.stdout)
 
 

@@ -17,10 +17,10 @@ pytestmark = [
 
 
 @cache
-def story(kind: str) -> dict[str, Any]:  # Any: JSON
+def story(*kind: str, module: str = "small_disk") -> dict[str, Any]:  # Any: JSON
     with TemporaryDirectory() as folder:
         done = subprocess.run(
-            ["unshare", "--mount", sys.executable, "-m", "tests.log.faults.small_disk", kind, folder],
+            ["unshare", "--mount", sys.executable, "-m", f"tests.log.faults.{module}", *kind, folder],
             capture_output=True, check=False, text=True, timeout=280,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -53,3 +53,18 @@ def test_s5_a_disk_that_became_read_only_refuses_what_is_new_and_gives_what_is_t
     assert seen["refused"] == {"StorageReadOnly": 5}
     assert seen["after_it"] == ["read"]
     assert "Read-only file system" in seen["refused_open"]
+
+
+@pytest.mark.case("S5")
+def test_s5_an_agent_on_a_disk_that_became_read_only_says_so_refuses_events_and_goes_on() -> None:
+    told = story(module="read_only_agent")
+    assert told["before"][0] == 201
+    for code, problem in told["after"]:
+        assert code == 503
+        assert problem["type"] == "urn:storeforward:problem:not_available"
+        assert problem["detail"].endswith("log has become read-only: check the card or disk")
+    storage = told["status"]["storage"]
+    assert storage["state"] == "read_only"
+    assert storage["problem"].endswith("log has become read-only: check the card or disk")
+    assert any("read-only" in problem for problem in told["status"]["problems"])
+    assert told["read"] == 200

@@ -87,14 +87,14 @@ BUGS: Final = (
     Bug(
         "the checksum is not verified",
         "tests/log/faults/test_damage.py::test_s7_a_flipped_bit_is_never_handed_out",
-        (Patch("agent.log.reader", " and row_checksum(place_key, event_id, body) == crc", ""),),
+        (Patch("agent.log.reading.reader", " and row_checksum(place_key, event_id, body) == crc", ""),),
     ),
     Bug(
         "a reader remembers what was deleted since",
         MODEL,
         (
             Patch(
-                "agent.log.reader",
+                "agent.log.reading.reader",
                 "        found: list[StoredEvent] = []\n        after = self._behind_damage(stream, after)\n",
                 "        memory = self.__dict__.setdefault('memory', {})\n"
                 "        if memory.get((stream, after)):\n"
@@ -119,7 +119,7 @@ BUGS: Final = (
         "tests/log/test_restore.py::test_no_sequence_is_given_twice_as_the_ledger_sees_it",
         (
             Patch(
-                "agent.log.restore",
+                "agent.log.copies.restore",
                 '            (answer,) = store.commit([StartEpoch(epoch, "restored", now_ms, number)])\n',
                 "            answer = None\n",
             ),

@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from agent.log.damage.wal import KEPT_WAL
 from agent.log.schema import PAGE_BYTES, row_checksum
-from agent.log.wal import KEPT_WAL
 
 __all__ = ["CarvedRow", "carve"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
-from agent.log.look import EVER, LogLook, SeenEvent, Window
+from agent.log.reading.look import EVER, LogLook, SeenEvent, Window
 from agent.log.records import Place
 
 __all__ = ["Unreadable", "as_they_came", "merged", "sweep"]

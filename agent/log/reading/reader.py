@@ -9,7 +9,7 @@ from typing import Final
 
 from agent.errors import LogDamaged, LogUnreadable
 from agent.event_types import Stream
-from agent.log.quarantine import QuarantinedRow, quarantined
+from agent.log.reading.quarantine import QuarantinedRow, quarantined
 from agent.log.records import Gap, Place, StoredEvent, UnsyncedRow
 from agent.log.schema import event_table, fault_of, journal_checksum, open_reader, row_checksum
 

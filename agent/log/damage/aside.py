@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from agent.errors import StorageFailed
-from agent.log.wal import KEPT_WAL
+from agent.log.damage.wal import KEPT_WAL
 from agent.private_file import sync_folder
 
 __all__ = ["MOVED", "OldLog", "Progress", "condemn", "condemned", "finish_moves", "old_logs", "put_aside"]

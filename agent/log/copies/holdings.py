@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from agent.errors import EnvironmentFault
 from agent.event_types import Stream
-from agent.log.check import tables_of
+from agent.log.copies.check import tables_of
 from agent.log.gaps import Gaps, absent, load_gaps
 from agent.log.records import START, Place, Span
 from agent.log.schema import event_table, fault_of, open_reader

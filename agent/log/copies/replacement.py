@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.errors import StorageFailed
-from agent.log.aside import MARK, MOVED, finish_moves, put_aside
+from agent.log.damage.aside import MARK, MOVED, finish_moves, put_aside
 from agent.private_file import give_to_owner, sync_folder
 
 __all__ = ["FILE", "REASON", "decide", "finish", "stage"]

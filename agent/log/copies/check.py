@@ -9,8 +9,8 @@ from typing import Final
 
 from agent.errors import LogUnreadable, StorageFailed
 from agent.event_types import Stream
-from agent.log.backup import Progress
-from agent.log.reader import intact
+from agent.log.copies.backup import Progress
+from agent.log.reading.reader import intact
 from agent.log.records import Place
 from agent.log.schema import check_format, event_table, fault_of, journal_checksum, open_reader
 

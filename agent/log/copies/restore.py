@@ -13,12 +13,12 @@ from typing import Final, NamedTuple, Self
 
 from agent.clock import Clock, boot_id
 from agent.errors import LogUnreadable, StorageFailed, StoreforwardError
-from agent.log.backup import Progress, copy_log
-from agent.log.check import Findings, check_log
-from agent.log.holdings import Difference, difference, newest_epoch
+from agent.log.copies.backup import Progress, copy_log
+from agent.log.copies.check import Findings, check_log
+from agent.log.copies.holdings import Difference, difference, newest_epoch
+from agent.log.copies.replacement import FILE, decide, finish, stage
 from agent.log.jobs import StartEpoch
 from agent.log.lock import StoreLock
-from agent.log.replacement import FILE, decide, finish, stage
 from agent.log.store import Store
 from agent.log.upgrade import bring_up_to_date
 from agent.private_file import give_to_owner

@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import Self
 
 from agent.event_types import Stream
-from agent.log.look import EVER, LogLook, SeenEvent
+from agent.log.reading.look import EVER, LogLook, SeenEvent
+from agent.log.reading.sweep import Unreadable, merged
 from agent.log.records import Place
-from agent.log.sweep import Unreadable, merged
 
 __all__ = ["LogFollower"]
 
