@@ -49,7 +49,10 @@ class AgentProcess:
 
     def memory_mb(self, name: str) -> float:
         """A figure of proc_pid_status(5), such as VmRSS, in MB of a million octets."""
-        return memory_mb(self._child.pid, name)
+        taken_mb = memory_mb(self._child.pid, name)
+        if taken_mb is None:
+            raise BenchFailed(f"the agent has ended, or this kernel does not tell {name}")
+        return taken_mb
 
     def wait_quiet(self) -> None:
         """Return when it does nothing but wait.

@@ -77,8 +77,7 @@ class Kiosk:
         process = self._process
         if process is None:
             return 0
-        with suppress(OSError):
-            self.rss_max_mb = memory_mb(process.pid, "VmHWM")
+        self.rss_max_mb = memory_mb(process.pid, "VmHWM")
         assert process.stdin is not None
         process.stdin.close()
         try:

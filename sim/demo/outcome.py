@@ -123,19 +123,23 @@ def sum_up(data_source: str, seed: int, out: Path, evidence: Evidence, wall_s: f
         kiosk_absence=evidence.advice.absence,
         missions=evidence.missions.figures,
         vehicle_absence=evidence.missions.absence,
-        invariants=check_all(
-            tally=tally,
-            in_ledger=evidence.in_ledger,
-            reconciliation=reconciliation,
-            ledger_totals=evidence.ledger_totals,
-            day_close=evidence.day_close,
-            outages=outages,
-            last_sample=evidence.samples[-1],
-            listeners=evidence.listeners,
-            exit_codes=evidence.exit_codes,
-            advice=evidence.advice,
-            missions=evidence.missions,
-        ),
+        invariants=_invariants(evidence, reconciliation),
+    )
+
+
+def _invariants(evidence: Evidence, reconciliation: Reconciliation) -> dict[str, bool]:
+    return check_all(
+        tally=evidence.tally,
+        in_ledger=evidence.in_ledger,
+        reconciliation=reconciliation,
+        ledger_totals=evidence.ledger_totals,
+        day_close=evidence.day_close,
+        outages=evidence.outages,
+        last_sample=evidence.samples[-1],
+        listeners=evidence.listeners,
+        exit_codes=evidence.exit_codes,
+        advice=evidence.advice,
+        missions=evidence.missions,
     )
 
 
