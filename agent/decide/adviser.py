@@ -17,6 +17,7 @@ from agent.decide.exposure import DecisionPlace, ExposureBoard
 from agent.errors import EnvironmentFault
 from agent.event_types import DecisionItem, KioskDecision
 from agent.events import Draft, EventDecoder
+from agent.last_store import store_until_cancelled
 from agent.log import EventLog
 from agent.log_lines import log_event
 from agent.producers import AGENT_PRODUCER
@@ -26,7 +27,6 @@ __all__ = ["Adviser"]
 UNSTORED_MAX: Final = 1_000
 STORED_AT_ONCE_MAX: Final = 100
 RETRY_AFTER_S: Final = 1.0
-STOP_TIMEOUT_S: Final = 2.0
 SCORE_DIGITS: Final = 6
 MS: Final = 1_000.0
 
@@ -84,18 +84,11 @@ class Adviser:
     async def run(self) -> None:
         """Stores decisions in their order; what the disk refuses is tried again. Cancelled, it ends within 2 s."""
         try:
-            while True:
-                await self._work.wait()
-                self._work.clear()
-                await self._store_all()
-        except asyncio.CancelledError:
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
-                    await self._store_all()  # also what is on its way: stored again, it changes nothing
-            except TimeoutError:
+            await store_until_cancelled(self._work, self._store_all)
+        finally:
+            if self._unstored:
                 text = f"{len(self._unstored)} decisions were not stored before the end"
                 log_event(logger, logging.ERROR, "decide.lost", text)
-            raise
 
     async def keep_in_memory(self) -> None:
         """Keeps what answers are made from in memory, so that none waits for the disk."""

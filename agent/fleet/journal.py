@@ -13,6 +13,7 @@ from typing import Final
 from agent.errors import EnvironmentFault, LogUnreadable
 from agent.events import Draft
 from agent.fleet.entries import Entry, Snapshot, entry_from_json, entry_to_json
+from agent.last_store import store_until_cancelled
 from agent.log import EventLog
 from agent.log.jobs import Also, JournalEntry, JournalTrim
 from agent.log_lines import log_event
@@ -20,7 +21,6 @@ from agent.log_lines import log_event
 __all__ = ["MissionJournal", "Restored", "journal_entry", "journal_name"]
 
 RETRY_S: Final = 1.0
-STOP_TIMEOUT_S: Final = 2.0
 BATCH_ITEMS_MAX: Final = 200
 SNAPSHOT_ENTRIES: Final = 200
 """After so many entries a snapshot takes their place."""
@@ -111,18 +111,11 @@ class MissionJournal:
     async def run(self) -> None:
         """Stores what is handed over, until cancelled; then what waits still, within 2 s."""
         try:
-            while True:
-                await self._work.wait()
-                self._work.clear()
-                await self._store_all()
-        except asyncio.CancelledError:
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
-                    await self._store_all()  # also what is on its way: stored again, it changes nothing
-            except TimeoutError:
+            await store_until_cancelled(self._work, self._store_all)
+        finally:
+            if self._waiting:
                 text = f"{self._name} ends without its last {len(self._waiting)} entries: {self.problem or 'no time'}"
                 log_event(_log, logging.ERROR, "fleet.not_stored", text)
-            raise
 
     async def _store_all(self) -> None:
         while self._waiting:
