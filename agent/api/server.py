@@ -103,13 +103,7 @@ class LocalApi:
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
         self._site_types = decoder.site_types
-        self._refused = RefusedBodies(
-            folder.refused,
-            days=settings.events.keep_refused_days,
-            clock=clock,
-            has_room=lambda: log.room_bytes > log.reserve_bytes,
-        )
-        self._refused.clear()
+        self._refused = _refused_bodies(settings, folder, log, clock)
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
         shelf, news = Shelf(offers, clock), ShelfNews(packs)
         self._products = ProductRoutes(catalogue, shelf, news)
@@ -223,6 +217,17 @@ class LocalApi:
 
     def _unready(self) -> str:
         return "the agent is stopping" if self._stopping else ""
+
+
+def _refused_bodies(settings: Settings, folder: DataFolder, log: EventLog, clock: Clock) -> RefusedBodies:
+    kept = RefusedBodies(
+        folder.refused,
+        days=settings.events.keep_refused_days,
+        clock=clock,
+        has_room=lambda: log.room_bytes > log.reserve_bytes,
+    )
+    kept.clear()
+    return kept
 
 
 def _limits(settings: Settings) -> IntakeLimits:
