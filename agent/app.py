@@ -93,7 +93,15 @@ class Agent:
         offers, packs = _packs(folder, catalogue)
         inbox = PackInbox(packs, name)
         link = Link(
-            log, name, settings.link, clock=clock, random=random, new_id=new_id, version=__version__, inbox=inbox
+            log,
+            name,
+            settings.link,
+            decoder=decoder,
+            clock=clock,
+            random=random,
+            new_id=new_id,
+            version=__version__,
+            inbox=inbox,
         )
         baskets = BasketBoard()
         _restore(baskets.restore, log, Stream.SALES)

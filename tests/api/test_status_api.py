@@ -43,7 +43,13 @@ async def test_receipts_are_shown_as_last_heard(world: World, till: CheckedClien
     }
     world.receipts.append(Receipts.model_validate(receipt))
     shown = (await till.get("/v1/receipts")).json
-    assert shown["receipts"][0] == {**receipt["receipts"][0], "missing_count": 0, "shed": 0, "quarantined": 0}
+    assert shown["receipts"][0] == {
+        **receipt["receipts"][0],
+        "missing_count": 0,
+        "shed": 0,
+        "quarantined": 0,
+        "parked": 0,
+    }
     assert shown["days"] == []
 
 
