@@ -6,7 +6,7 @@ from typing import Final
 __all__ = ["Eta"]
 
 SAMPLE_S: Final = 1.0
-SMOOTHING_S: Final = 20.0
+SMOOTHING_S: Final = 60.0
 STALE_S: Final = 10.0
 SAMPLES_MIN: Final = 3
 HORIZON_S: Final = 30 * 86_400.0
@@ -38,10 +38,10 @@ class Eta:
             self._samples += 1
         self._at_s, self._waiting = now_s, waiting
 
-    def remaining_s(self, waiting: int, now_s: float) -> float | None:
+    def remaining_s(self, now_s: float) -> float | None:
         """How long until nothing waits; None when nothing does, when it is not known yet, and when it grows."""
         stale = self._at_s is None or now_s - self._at_s > STALE_S
-        if not waiting or stale or self._samples < SAMPLES_MIN or self._shrinks_per_s <= 0:
+        if not self._waiting or stale or self._samples < SAMPLES_MIN or self._shrinks_per_s <= 0:
             return None
-        remaining_s = waiting / (self._shrinks_per_s / self._weight)
+        remaining_s = self._waiting / (self._shrinks_per_s / self._weight)
         return remaining_s if remaining_s <= HORIZON_S else None

@@ -72,6 +72,11 @@ class Lane:
         """Up to where everything is settled."""
         return self._segments.cursor
 
+    @property
+    def settled_ahead(self) -> int:
+        """About how many events beyond the cursor need nothing any more."""
+        return self._segments.settled_ahead
+
     # --- what may leave ------------------------------------------------------------------------------------
 
     def offer(self, now_s: float) -> Offer | None:
@@ -93,10 +98,10 @@ class Lane:
 
     def _offer_of(self, begin: Place, end: Place | None, *, live: bool) -> Offer | None:
         again = self._segments.waiting(begin if live else START, end)
-        if again is not None:
+        hole = self._segments.hole(begin, end)
+        if again is not None and (hole is None or again.after < hole[0]):
             return Offer(again.after, again.last, self._held_until_s, live, again.is_suspect)
-        hole = self._segments.hole(begin, end) if len(self._segments) < SEGMENTS_MAX else None
-        if hole is None:
+        if hole is None or (hole[1] is None and len(self._segments) >= SEGMENTS_MAX):
             return None
         after, upto = hole
         if upto is not None:
@@ -161,6 +166,7 @@ class Lane:
     def park(self, segment: Segment) -> None:
         """Go on behind a segment; the cursor does so when this is durable."""
         segment.fate = Fate.PARKING
+        self.refusal = ""
         self.parked_in_a_row += 1
 
     def park_unsent(self, after: Place, place: Place) -> Segment:

@@ -131,7 +131,7 @@ class Link:
         if self._state is LinkState.ONLINE:
             reason = "; ".join(outbox.troubles.values())
         latencies_s = sorted(outbox.latencies_s)
-        remaining_s = self._eta.remaining_s(self._log.waiting(CLOUD), self._clock.monotonic_s())
+        remaining_s = self._eta.remaining_s(self._clock.monotonic_s())
         return LinkStatus(
             state=self._state,
             since=self._since,

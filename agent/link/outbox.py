@@ -104,8 +104,6 @@ class Outbox:
             for stream in Stream
         }
         self._lot = ParkingLot(list(parked), settings.parked_retry_s)
-        for stream in Stream:
-            self._leave_out_parked(stream)
         self._backoffs = {s: Backoff(settings.backoff_min_s, settings.backoff_max_s, random) for s in Stream}
         self._readings = {s: Backoff(settings.backoff_min_s, settings.backoff_max_s, random) for s in Stream}
         self._quota = Backoff(settings.backoff_min_s, settings.backoff_max_s, random)
@@ -128,6 +126,8 @@ class Outbox:
         self.tally = Tally()
         self.refused_by_code: dict[int, int] = {}
         self.latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        for stream in Stream:
+            self._leave_out_parked(stream)
 
     # --- what a shell may ask ------------------------------------------------------------------------------
 
@@ -156,6 +156,11 @@ class Outbox:
     def window_bytes(self) -> int:
         """How much may be in flight now."""
         return self._window.bytes_now
+
+    @property
+    def settled_ahead(self) -> int:
+        """About how many events were delivered ahead of a cursor, which will jump over them."""
+        return sum(lane.settled_ahead for lane in self._lanes.values())
 
     def cursor(self, stream: Stream) -> Place:
         """Up to where the broker has acknowledged everything, but what is parked."""
@@ -382,7 +387,8 @@ class Outbox:
         return self._wish(chosen, offer)
 
     def _wish(self, lane: Lane, offer: Offer, *, parked: bool = False) -> Read:
-        bytes_max = min(self._settings.batch_bytes_max, max(1, self._payload_bytes_max), self._window.batch_bytes)
+        batch_bytes = self._window.batch_bytes(self._pace.per_s)
+        bytes_max = min(self._settings.batch_bytes_max, max(1, self._payload_bytes_max), batch_bytes)
         return Read(
             lane.stream, offer.after, offer.upto, self._settings.batch_events_max, bytes_max, offer.live, parked
         )
@@ -429,7 +435,8 @@ class Outbox:
                 self._lot.failed(self._lot.trying, now_s)
             return
         lane.refusal = f"the broker refuses stream {lane.stream}: {reason_name(code)}"
-        lane.refused(segment, now_s + self._backoffs[lane.stream].next_s())
+        held_until_s = self._held_until_s if code in QUOTA else now_s + self._backoffs[lane.stream].next_s()
+        lane.refused(segment, held_until_s)
         if code in OF_ONE_EVENT and not segment.is_single:
             lane.split(segment)
         elif code in PARKING and segment.tries >= self._settings.park_after_tries and self._may_park(lane):
@@ -460,4 +467,8 @@ class Outbox:
         return lane.stream is not Stream.AUDIT or lane.parked_in_a_row < AUDIT_PARKED_IN_A_ROW_MAX
 
     def _leave_out_parked(self, stream: Stream) -> None:
-        self._lanes[stream].leave_out((one.first, one.last) for one in self._lot.ranges if one.stream is stream)
+        lane = self._lanes[stream]
+        before = lane.cursor
+        lane.leave_out((one.first, one.last) for one in self._lot.ranges if one.stream is stream)
+        if lane.cursor != before:
+            self._advances[stream] = lane.cursor

@@ -64,7 +64,9 @@ class ParkingLot:
 
     def add(self, parked: ParkedRange, now_s: float) -> None:
         """A run is parked from now on, if it was not before."""
-        if not any(one.stream is parked.stream and one.first <= parked.first and parked.last <= one.last for one in self.ranges):
+        if not any(
+            one.stream is parked.stream and one.first <= parked.first and parked.last <= one.last for one in self.ranges
+        ):
             parked.retry_at_s = self._later(parked, now_s)
             self.ranges.append(parked)
 

@@ -1,4 +1,4 @@
-"""Makes durable what the outbox parks, and what comes off that list: each with its word to the ledger, in one commit."""
+"""Makes durable what the outbox parks and what comes off that list, each in one commit with its word to the ledger."""
 
 import logging
 from collections.abc import Iterator

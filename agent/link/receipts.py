@@ -83,7 +83,7 @@ class StreamReceipt(_Part):
 class DayAnswer(_Part):
     """The ledger's answer to one stream of a day close.
 
-    `declared` of its events were declared shed, quarantined or parked after the close, and are neither there nor missing.
+    `declared` of its events were declared shed, quarantined or parked after the close: neither there nor missing.
     """
 
     business_day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]

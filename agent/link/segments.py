@@ -66,6 +66,12 @@ class Segments:
     def __len__(self) -> int:
         return len(self._segments)
 
+    @property
+    def settled_ahead(self) -> int:
+        """About how many events beyond the cursor need nothing any more."""
+        settled = (one for one in self._segments if one.fate is Fate.SETTLED)
+        return sum(max(0, one.last.sequence - one.first.sequence + 1) for one in settled)
+
     def hole(self, begin: Place, end: Place | None) -> tuple[Place, Place | None] | None:
         """The first stretch from one place up to another that no segment covers; None when there is none.
 

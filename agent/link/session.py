@@ -18,10 +18,10 @@ from agent.event_types import Stream
 from agent.link.connection import Message, MqttConnection, PubAck
 from agent.link.device_state import DeviceState
 from agent.link.errors import ConnectionLost, EndedByUs, ReceiptRefused, SubscriptionRefused
+from agent.link.eta import Eta
 from agent.link.inbox import Inbox
 from agent.link.ledger_word import LedgerWord
 from agent.link.outbox import Outbox
-from agent.link.eta import Eta
 from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, OF_THE_PAYLOAD, reason_name
 from agent.link.receipts import Gap, Receipts, Rewind, StartEpoch, compare, parse_receipts, tell_of_our_epoch
 from agent.log import CLOUD, EventLog, Place
@@ -255,7 +255,7 @@ class Session:
                 raise EndedByUs(f"no PUBACK for {self._parts.settings.puback_timeout_s:g} s")
             outbox.set_heads({stream: log.head(stream) for stream in Stream}, now_s)
             if self._parts.eta.due(now_s):
-                self._parts.eta.sample(log.waiting(CLOUD), now_s)
+                self._parts.eta.sample(max(0, log.waiting(CLOUD) - outbox.settled_ahead), now_s)
             wish = outbox.next_read(now_s)
             if wish is None:
                 await self._work_or(outbox.wait_s(now_s))

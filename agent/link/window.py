@@ -1,6 +1,6 @@
 """How many bytes may be on their way: as many as the line takes without a queue before it.
 
-PUBACKs tell: what takes half a second longer than the fastest ones has waited in a queue, of the line or of the broker,
+PUBACKs tell: what takes noticeably longer than the fastest ones has waited in a queue, of the line or of the broker,
 and whatever is sent now waits behind it. The window then shrinks; it grows while answers come sooner. This is LEDBAT's
 rule (RFC 6817) with bytes in place of segments; until the first sign of a queue the window doubles with each round
 trip (slow start, RFC 5681). Batches are a part of the window, so that a slow line is not filled by one of them.
@@ -15,9 +15,11 @@ START_BYTES: Final = 32_768
 BYTES_MIN: Final = 8_192
 BATCHES: Final = 4
 """Of a full window."""
-QUEUE_S: Final = 0.5
+QUEUE_S: Final = 0.4
 """How long what is sent may wait before the line. A live sale waits that long behind a backlog at most."""
 GAIN: Final = 0.25
+LAST_ANSWERS: Final = 4
+"""The fastest of so many counts: what TCP had to send again did not wait in a queue (RFC 6817, CURRENT_FILTER)."""
 MINUTES_REMEMBERED: Final = 10
 """For so long, a round trip counts as what the line can do (RFC 6817, BASE_HISTORY)."""
 
@@ -29,6 +31,7 @@ class Window:
         self._bytes_max = max(bytes_max, BYTES_MIN)
         self._bytes = float(min(START_BYTES, self._bytes_max))
         self._starting = True
+        self._last_s: deque[float] = deque(maxlen=LAST_ANSWERS)
         self._fastest_s: deque[tuple[int, float]] = deque(maxlen=MINUTES_REMEMBERED)
 
     @property
@@ -36,16 +39,22 @@ class Window:
         """How much may be in flight."""
         return int(self._bytes)
 
-    @property
-    def batch_bytes(self) -> int:
-        """How large one publish should be at most."""
-        return int(self._bytes / BATCHES)
+    def batch_bytes(self, publishes_per_s: float | None) -> int:
+        """How large one publish should be at most: a part of the window, all of it where publishes are what is scarce.
+
+        `publishes_per_s` is how many may leave; None is any number.
+        """
+        fastest_s = min((seconds for _, seconds in self._fastest_s), default=0.0)
+        in_flight = BATCHES if publishes_per_s is None else publishes_per_s * fastest_s
+        return int(self._bytes / min(BATCHES, max(1.0, in_flight)))
 
     def answered(self, bytes_: int, in_flight_bytes: int, took_s: float, now_s: float) -> None:
         """A publish of so many bytes was answered; `in_flight_bytes` is what was in flight just before."""
-        queue_s = took_s - self._fastest(took_s, now_s)
-        if queue_s > QUEUE_S / 2:
-            self._starting = False
+        self._last_s.append(took_s)
+        fastest_s = self._fastest(took_s, now_s)
+        queue_s = min(self._last_s) - fastest_s
+        if took_s - fastest_s > QUEUE_S / 2:
+            self._starting = False  # one sign is enough to stop doubling
         room = (QUEUE_S - queue_s) / QUEUE_S
         if room > 0 and in_flight_bytes * 2 < self._bytes:
             return  # there was nothing to fill the window with, so nothing is learned of a larger one

@@ -48,11 +48,18 @@ class World:
 
     def start(self) -> None:
         """The agent starts, or starts again, with what is durable."""
-        ranges = [
-            ParkedRange(stream, place, place, code)
-            for stream, parked in self.parked.items()
-            for place, code in sorted(parked.items())
-        ]
+        ranges: list[ParkedRange] = []
+        for stream, parked in self.parked.items():
+            for place, code in sorted(parked.items()):
+                last = ranges[-1] if ranges else None
+                if last and (last.stream, last.code, last.last) == (
+                    stream,
+                    code,
+                    place._replace(sequence=place[1] - 1),
+                ):
+                    last.last = place
+                else:
+                    ranges.append(ParkedRange(stream, place, place, code))
         self.in_flight.clear()
         self.outbox = Outbox(
             dict(self.durable), self.settings, Random(self.seed), overhead_bytes=OVERHEAD_BYTES, parked=ranges

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from agent.clock import IdFactory, SystemClock
+from agent.events import EventDecoder, Origin
 from agent.link import Link
 from agent.log import EventLog
 from agent.packs import PackInbox, Packs, PackShelf
