@@ -41,6 +41,8 @@ class BrokerModel:
 
     publishes_per_s: float = 0.0
     receive_maximum: int = 65_535
+    answers_lost: float = 0.0
+    """The part of PUBACKs that never comes, though the event is there."""
     packet_bytes_max: int = 131_072
 
 
@@ -180,7 +182,8 @@ class VirtualLink:
             self._note(publish, arrives_s)
         answered_s = max(arrives_s + self.line.round_trip_s / 2 + self._lost_s(1), self._last_answer_s)
         self._last_answer_s = answered_s
-        heappush(self._answers, (answered_s, self._mid, code))
+        if self._random.random() >= self.broker.answers_lost:
+            heappush(self._answers, (answered_s, self._mid, code))
 
     def _lost_s(self, size: int) -> float:
         segments = -(-size // SEGMENT_BYTES)

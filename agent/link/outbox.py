@@ -120,6 +120,8 @@ class Outbox:
         self._flights: dict[int, _Flight] = {}
         self._bytes_in_flight = 0
         self._progress_at_s = 0.0
+        self._answered_upto_s = 0.0
+        """When the latest publish was sent that was answered on this connection."""
         self._advances: dict[Stream, Place] = {}
         self._parkings: list[Parking] = []
         self._releases: list[Release] = []
@@ -167,8 +169,13 @@ class Outbox:
         return self._lanes[stream].cursor
 
     def stalled(self, now_s: float) -> bool:
-        """Whether publishes are in flight and none was answered for `puback_timeout_s`."""
-        return bool(self._flights) and now_s - self._progress_at_s >= self._settings.puback_timeout_s
+        """Whether there is no answer to publishes in flight for `puback_timeout_s`, or to one, but to later ones."""
+        if not self._flights:
+            return False
+        # A broker answers in order (MQTT 5, 4.6): who was passed over gets no answer any more.
+        first_s = min(flight.sent_at_s for flight in self._flights.values())
+        waits_since_s = min(first_s, self._progress_at_s) if first_s < self._answered_upto_s else self._progress_at_s
+        return now_s - waits_since_s >= self._settings.puback_timeout_s
 
     def wait_s(self, now_s: float) -> float | None:
         """How long until something happens by itself; None when only an input can change anything."""
@@ -193,6 +200,7 @@ class Outbox:
         self._window = Window(self._window_publishes * settings.batch_bytes_max)
         self._payload_bytes_max = packet_bytes_max - self._overhead_bytes
         self._progress_at_s = self._connected_at_s = now_s
+        self._answered_upto_s = 0.0
         self._held_until_s = 0.0
         outage_s = now_s - self._lost_at_s if self._lost_at_s is not None else 0.0
         spread_s = settings.catch_up_spread_s if outage_s >= OUTAGE_S else 0.0
@@ -243,6 +251,7 @@ class Outbox:
             return
         size, took_s = len(flight.publish.payload), now_s - flight.sent_at_s
         self._progress_at_s = now_s
+        self._answered_upto_s = max(self._answered_upto_s, flight.sent_at_s)
         self.latencies_s.append(took_s)
         self._window.answered(size, self._bytes_in_flight, took_s, now_s)
         self._bytes_in_flight -= size
@@ -429,7 +438,8 @@ class Outbox:
         self.refused_by_code[code] = self.refused_by_code.get(code, 0) + 1
         if code in QUOTA:
             self._pace.refused(now_s)
-            self._held_until_s = max(self._held_until_s, now_s + self._quota.next_s())
+            if now_s >= self._held_until_s:  # the others of one window say nothing more
+                self._held_until_s = now_s + self._quota.next_s()
         if segment is None:
             if self._lot.trying:
                 self._lot.failed(self._lot.trying, now_s)

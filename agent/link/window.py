@@ -56,8 +56,9 @@ class Window:
         if took_s - fastest_s > QUEUE_S / 2:
             self._starting = False  # one sign is enough to stop doubling
         room = (QUEUE_S - queue_s) / QUEUE_S
-        if room > 0 and in_flight_bytes * 2 < self._bytes:
-            return  # there was nothing to fill the window with, so nothing is learned of a larger one
+        full = in_flight_bytes * 2 >= self._bytes or bytes_ * BATCHES * 1.25 >= self._bytes
+        if room > 0 and not full:
+            return  # there was nothing to fill a window or a batch with, so nothing is learned of larger ones
         grown = bytes_ if self._starting else GAIN * max(-1.0, room) * bytes_
         self._bytes = min(max(self._bytes + grown, BYTES_MIN), self._bytes_max)
 

@@ -72,6 +72,7 @@ async def test_metrics_have_base_units_no_ids_and_the_version(till: CheckedClien
         "storeforward_link_reconnects_total",
         "storeforward_publishes_refused_total",
         "storeforward_puback_seconds",
+        "storeforward_events_parked",
         "storeforward_append_seconds",
         "storeforward_http_requests_total",
     ):

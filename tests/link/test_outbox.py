@@ -291,6 +291,20 @@ def test_without_an_answer_for_too_long_the_connection_counts_as_stalled() -> No
     assert world.outbox.stalled(world.now_s)
 
 
+@pytest.mark.case("N3")
+def test_an_answer_that_was_passed_over_by_later_ones_is_not_waited_for_without_end() -> None:
+    world = connected()
+    world.append(Stream.SALES, 400)
+    world.pump()
+    began_s = world.now_s
+    while world.now_s < began_s + SETTINGS.puback_timeout_s:
+        assert not world.outbox.stalled(world.now_s)
+        world.answer(max(world.in_flight))  # never the first
+        world.now_s += 1
+        world.pump()
+    assert world.outbox.stalled(world.now_s)
+
+
 def test_an_idle_connection_never_counts_as_stalled() -> None:
     world = connected()
     world.now_s += 10_000

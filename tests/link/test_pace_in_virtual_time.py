@@ -58,6 +58,34 @@ def test_a_slow_lossy_line_never_times_out_and_a_live_sale_does_not_wait_behind_
     assert median(link.delays_s[Stream.SALES]) < 1.0
 
 
+@pytest.mark.case("N3")
+def test_with_a_fifth_of_the_answers_lost_everything_arrives_and_only_the_unanswered_is_sent_again() -> None:
+    link = VirtualLink(LinkSettings(), LineModel(round_trip_s=0.1), BrokerModel(answers_lost=0.2))
+    link.backlog({Stream.SALES: 50_000, Stream.SENSOR: 50_000})
+    assert started(link).drain(3_600) is not None
+    link.run(60)
+    assert link.waiting == 0
+    assert link.timeouts > 0
+    repeats = link.outbox.tally.redelivered_events
+    assert 0 < repeats <= link.outbox.tally.published_events - 100_000
+    assert link.outbox.tally.published_events < 1.5 * 100_000
+
+
+@pytest.mark.case("N1")
+def test_thirty_days_without_a_network_are_sent_from_the_first_event_on() -> None:
+    link = VirtualLink(LinkSettings(publishes_per_s_max=100), LineModel(round_trip_s=0.1))
+    link.connect()
+    link.lose_connection()
+    link.now_s += 30 * 86_400
+    link.backlog({Stream.SALES: 200_000, Stream.SENSOR: 800_000})
+    link.connect()
+    took_s = link.drain(1_800)
+    assert took_s is not None
+    link.run(10)
+    assert link.waiting == 0
+    assert link.outbox.tally.acknowledged_events == 1_000_000
+
+
 def test_a_fast_long_line_is_filled() -> None:
     link = VirtualLink(LinkSettings(), LineModel(round_trip_s=0.2, bytes_per_s=12_500_000))
     link.backlog({Stream.SENSOR: 200_000})
@@ -93,6 +121,7 @@ def test_live_events_pass_by_the_backlog_of_their_own_stream_unless_its_order_is
     assert link.outbox.tally.redelivered_events == 0
 
 
+@pytest.mark.case("N8")
 def test_after_an_outage_stores_begin_to_catch_up_one_after_the_other_and_their_tills_at_once() -> None:
     begins_s = []
     for seed in range(200):
