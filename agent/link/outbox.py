@@ -55,7 +55,7 @@ OUTAGE_S: Final = 60.0
 """After an outage as long as this, other stores come back in the same moment."""
 SUSPECT_AFTER_S: Final = 2.0
 """A connection serves what is not suspected for so long before a suspect is tried on it."""
-POISON_AFTER_BREAKS: Final = 2
+POISON_AFTER_BREAKS: Final = 3
 """An event is to blame when the peer ended so many connections in a row with nothing but it in flight."""
 AUDIT_PARKED_IN_A_ROW_MAX: Final = 8
 """What is parked is told on the audit stream: while nothing of that gets through, parking more tells nobody."""

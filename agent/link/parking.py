@@ -1,7 +1,8 @@
 """What is parked: events that this broker does not take, left behind so that others go on. No I/O.
 
 Parked events stay in the log, are declared to the ledger, and are tried again one batch at a time: at the start, now
-and then, when a connection takes larger packets, and when somebody asks. What breaks the connection only then.
+and then, when a connection takes larger packets, and when somebody asks. What breaks the connection is tried once a
+day: if it was not to blame, that puts it right, and if it is, that costs one connection.
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from agent.log.records import Place
 __all__ = ["NEVER", "ParkedRange", "ParkingLot", "Release"]
 
 NEVER: Final = float("inf")
+BREAKS_RETRY_S: Final = 86_400.0
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +75,9 @@ class ParkingLot:
     def connected(self, payload_bytes_max: int, now_s: float) -> None:
         """A connection is there: what was too large for the last one may pass this one."""
         self.trying = None
+        for one in self.ranges:
+            if one.retry_at_s == NEVER:
+                one.retry_at_s = self._later(one, now_s)
         if payload_bytes_max > self._payload_bytes_max:
             self._due((one for one in self.ranges if one.code == PACKET_TOO_LARGE), now_s)
         self._payload_bytes_max = payload_bytes_max
@@ -119,4 +124,6 @@ class ParkingLot:
                 one.retry_at_s = at_s
 
     def _later(self, parked: ParkedRange, now_s: float) -> float:
-        return now_s + self.retry_s if self.retry_s and parked.code != BREAKS_CONNECTION else NEVER
+        if not self.retry_s:
+            return NEVER
+        return now_s + (BREAKS_RETRY_S if parked.code == BREAKS_CONNECTION else self.retry_s)

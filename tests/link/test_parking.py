@@ -229,18 +229,21 @@ def test_an_event_over_which_the_broker_breaks_the_connection_is_found_and_parke
     assert broker.world.durable[Stream.STOCK] == Place(1, 64)
 
 
-def test_poison_is_tried_again_only_when_asked() -> None:
+def test_poison_is_tried_again_once_a_day_and_when_asked() -> None:
     broker = Broker()
     broker.poison = {(SALES, 1)}
     broker.world.append(SALES, 4)
     broker.run(until=SALES)
     assert broker.parked() == {1: BREAKS_CONNECTION}
     broker.world.history.clear()
-    broker.run(seconds=100_000)
+    broker.run(seconds=86_000)
     assert broker.world.history == []
+    broker.run(seconds=1_000)
+    assert len(broker.world.history) == 1
+    broker.world.history.clear()
     broker.world.start()
     broker.world.connect()
-    broker.run(seconds=100_000)
+    broker.run(seconds=86_000)
     assert broker.world.history == []
     broker.world.outbox.send_parked(None, broker.world.now_s)
     broker.run(seconds=100)
