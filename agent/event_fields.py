@@ -5,6 +5,7 @@ Patterns say `[0-9]`, not `\d`, which would take the digits of every script.
 
 import re
 from datetime import date
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -49,6 +50,7 @@ def _quantity_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+@lru_cache(4_096)  # a shop sells few others
 def _check_gtin(value: str) -> str:
     if len(value) not in (8, 12, 13, 14) or not gs1_check_digit_ok(value):
         raise PydanticCustomError("gtin", "not a GTIN; expected 8, 12, 13 or 14 digits with a valid check digit")

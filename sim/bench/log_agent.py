@@ -17,11 +17,11 @@ from sim.bench.agent_process import AgentProcess
 from sim.bench.bench_processes import BenchFailed
 from sim.bench.figure import Figure, paired
 from sim.bench.log_backlog import Backlog, Written
-from sim.bench.log_work import EVENTS_PER_CALL, PRODUCERS, EventMaker, append_all, timed_ids
+from sim.bench.log_work import EVENTS_PER_CALL, PRODUCERS, SIZE_BYTES_MAX, EventMaker, append_all, timed_ids
 
 __all__ = ["agent_figures"]
 
-ALONE: Final = "[link]\nenabled = false\n"
+ALONE: Final = f"[link]\nenabled = false\n[log]\nsize_bytes_max = {SIZE_BYTES_MAX}\n"
 NO_DECISIONS: Final = f"{ALONE}[decide]\nenabled = false\n"
 UNLIMITED: Final = f"{ALONE}[api]\nproducer_events_per_s = 1000000\n"
 EVENTS_URL: Final = "http://agent/v1/events"

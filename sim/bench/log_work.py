@@ -22,6 +22,7 @@ from agent.topics import DeviceName
 __all__ = [
     "EVENTS_PER_CALL",
     "PRODUCERS",
+    "SIZE_BYTES_MAX",
     "AppendRun",
     "EventMaker",
     "append_all",
@@ -34,6 +35,7 @@ __all__ = [
 
 PRODUCERS: Final = 8
 EVENTS_PER_CALL: Final = 100
+SIZE_BYTES_MAX: Final = 1 << 40
 
 _LINE: Final = {
     "line": 1,
@@ -113,8 +115,8 @@ class AppendRun:
 
 
 def open_log(folder: Path, clock: Clock) -> EventLog:
-    """A log with a writer thread and default settings, inside a running event loop."""
-    return EventLog.open(folder, LogSettings(), clock=clock, new_id=timed_ids(clock))
+    """A log with a writer thread and room for any backlog, inside a running event loop."""
+    return EventLog.open(folder, LogSettings(size_bytes_max=SIZE_BYTES_MAX), clock=clock, new_id=timed_ids(clock))
 
 
 def append_all(folder: Path, drafts: Sequence[Draft], clock: Clock) -> AppendRun:
