@@ -195,7 +195,7 @@ class LinkSettings(Section):
         "sales, stock, agv, audit",
         max_length=200,
         description="streams whose new events never pass by their own backlog",
-        json_schema_extra={"expected": f"names with commas between, of {', '.join(Stream)}"},
+        json_schema_extra={"expected": "names of streams with commas between"},
     )
     park_after_tries: int = Field(
         5, ge=1, le=1_000, description="refusals (not authorized, invalid, …) after which a batch is left behind"

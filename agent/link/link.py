@@ -255,6 +255,7 @@ class Link:
             await self._moved.wait()
             self._moved.clear()
             try:
+                await self._store_cursors()  # first: on a full disk this is taken, and what is parked may not be
                 await self._desk.settle()
                 await self._store_cursors()
             except EnvironmentFault as fault:

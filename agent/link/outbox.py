@@ -54,7 +54,9 @@ LATENCIES_KEPT: Final = 512
 OUTAGE_S: Final = 60.0
 """After an outage as long as this, other stores come back in the same moment."""
 SUSPECT_AFTER_S: Final = 2.0
-"""A connection serves what is not suspected for so long before a suspect is tried on it."""
+"""A connection serves what is not suspected for so long before a suspect is tried on it, …"""
+SUSPECT_PAUSE_S: Final = 0.5
+"""… and for so long between two of them."""
 POISON_AFTER_BREAKS: Final = 3
 """An event is to blame when the peer ended so many connections in a row with nothing but it in flight."""
 AUDIT_PARKED_IN_A_ROW_MAX: Final = 8
@@ -113,7 +115,7 @@ class Outbox:
         self._virtual = 0.0
         self._held_until_s = 0.0
         self._gentle_until_s = 0.0
-        self._connected_at_s = 0.0
+        self._suspects_from_s = 0.0
         self._lost_at_s: float | None = None
         self._payload_bytes_max = 0
         self._reading: Read | None = None
@@ -199,7 +201,8 @@ class Outbox:
         self._window_publishes = max(1, min(settings.window_publishes, receive_maximum - 1))
         self._window = Window(self._window_publishes * settings.batch_bytes_max)
         self._payload_bytes_max = packet_bytes_max - self._overhead_bytes
-        self._progress_at_s = self._connected_at_s = now_s
+        self._progress_at_s = now_s
+        self._suspects_from_s = now_s + SUSPECT_AFTER_S
         self._answered_upto_s = 0.0
         self._held_until_s = 0.0
         outage_s = now_s - self._lost_at_s if self._lost_at_s is not None else 0.0
@@ -255,6 +258,8 @@ class Outbox:
         self.latencies_s.append(took_s)
         self._window.answered(size, self._bytes_in_flight, took_s, now_s)
         self._bytes_in_flight -= size
+        if flight.segment and flight.segment.is_suspect:
+            self._suspects_from_s = now_s + SUSPECT_PAUSE_S
         held = code == NO_MATCHING_SUBSCRIBERS and self._settings.unheard == "hold"
         self.tally.unheard_publishes += code == NO_MATCHING_SUBSCRIBERS
         if code in DELIVERED and not held:
@@ -367,7 +372,7 @@ class Outbox:
         offer = lane.offer(now_s)
         if offer is None or not offer.suspect:
             return offer
-        due_at_s = max(offer.due_at_s, self._connected_at_s + SUSPECT_AFTER_S)
+        due_at_s = max(offer.due_at_s, self._suspects_from_s)
         return Offer(offer.after, offer.upto, due_at_s, offer.live, suspect=True)
 
     def _choose(self, now_s: float) -> Read | None:
