@@ -133,6 +133,22 @@ def _link_metrics(link: LinkStatus) -> Iterator[Metric]:
     for code, count in link.refused.items():
         refused.add_metric([code], count)
     yield refused
+    parked = GaugeMetricFamily(
+        "storeforward_events_parked", "Events that the broker does not take", labels=["stream", "code"]
+    )
+    for one in link.parked:
+        parked.add_metric([one.stream.value, f"0x{one.code:02X}"], one.events)
+    yield parked
+    if link.caught_up_at is not None:
+        yield GaugeMetricFamily(
+            "storeforward_link_caught_up_timestamp_seconds",
+            "When nothing will wait any more, as seen now",
+            value=link.caught_up_at.timestamp(),
+        )
+    if link.publishes_per_s is not None:
+        yield GaugeMetricFamily(
+            "storeforward_link_publishes_per_second", "How many may leave a second", value=link.publishes_per_s
+        )
     puback = GaugeMetricFamily(
         "storeforward_puback_seconds", "From a publish to its PUBACK, over the last ones", labels=["quantile"]
     )

@@ -14,7 +14,7 @@ from agent.link.errors import (
 )
 from agent.link.link import Link
 from agent.link.receipts import DayAnswer, Receipts, StreamReceipt
-from agent.link.status import LinkState, LinkStatus
+from agent.link.status import LinkState, LinkStatus, ParkedStatus
 
 __all__ = [
     "Backoff",
@@ -31,6 +31,7 @@ __all__ = [
     "Login",
     "Message",
     "MqttConnection",
+    "ParkedStatus",
     "PubAck",
     "ReceiptRefused",
     "Receipts",
