@@ -109,10 +109,15 @@ class Broker:
         limits: BrokerLimits | None = None,
         acl: str = "",
         persistent: bool = False,
+        config: str = "",
     ) -> None:
-        """Prepares a broker with its files in `folder`; `acl` (text) and `persistent` exist for mosquitto only."""
-        if kind == "iotcore" and (acl or persistent):
-            raise ValueError("iotcore has no access lists and no persistence: use mosquitto")
+        """Prepares a broker with its files in `folder`.
+
+        For mosquitto only: `acl` (text), `persistent`, and `config`, which replaces all of ours; `{listener}` in it
+        stands for port and address.
+        """
+        if kind == "iotcore" and (acl or persistent or config):
+            raise ValueError("iotcore has no access lists, no persistence, and a format of its own: use mosquitto")
         self.kind: Final = kind
         self.host: Final = LOOPBACK
         self.folder: Final = folder
@@ -120,6 +125,7 @@ class Broker:
         self._limits = limits or BrokerLimits()
         self._acl = acl
         self._persistent = persistent
+        self._given_config = config
         self._child: subprocess.Popen[bytes] | None = None
         self._reservation: socket.socket | None = None
 
@@ -204,6 +210,8 @@ class Broker:
                 segment_bytes=limits.segment_bytes_max,
             )
         _mosquitto_path()
+        if self._given_config:
+            return self._given_config.replace("{listener}", f"{self.port} {self.host}")
         text = _MOSQUITTO_CONFIG.format(
             host=self.host,
             port=self.port,
@@ -244,9 +252,10 @@ async def running_broker(
     limits: BrokerLimits | None = None,
     acl: str = "",
     persistent: bool = False,
+    config: str = "",
 ) -> AsyncIterator[Broker]:
     """A broker for the length of a block; port 0 lets the system choose."""
-    broker = Broker(kind, folder, port=port, limits=limits, acl=acl, persistent=persistent)
+    broker = Broker(kind, folder, port=port, limits=limits, acl=acl, persistent=persistent, config=config)
     try:
         await broker.start()
         yield broker

@@ -22,6 +22,7 @@ from agent.fleet.vehicle_state import ConnectionState
 from agent.link import Backoff, BrokerAccess, ConnectionLost, Message, MqttConnection, PubAck, Will
 from agent.log_lines import log_event
 from agent.settings import LinkSettings
+from agent.topics import DeviceName
 
 __all__ = ["ConnectionStatus", "VehicleConnection"]
 
@@ -52,6 +53,7 @@ class VehicleConnection:
         self,
         counters: HeaderCounters,
         settings: LinkSettings,
+        device: DeviceName,
         *,
         clock: Clock,
         random: Random,
@@ -63,7 +65,7 @@ class VehicleConnection:
         # What its topics begin with, so nobody else has it; brokers refuse a slash in a client id.
         self._client_id = "@".join(reversed(self._vehicle.topic(FleetTopic.CONNECTION).split("/")[:-1]))
         self._settings = settings
-        self._access = BrokerAccess(settings)
+        self._access = BrokerAccess(settings, device)
         self._clock = clock
         self._greet = greet
         self._heard = heard

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Any, Final
 
-from agent.link.certificate_dates import DATES_DO_NOT_FIT, date_words, without_verification
 from agent.link.errors import BrokerUnreachable, LinkMisconfigured
+from agent.link.server_certificate import ServerCertificate, refusal_words, without_verification
+from agent.link.tls_alert import alert_words
 from agent.settings import is_loopback
 
 __all__ = ["Endpoint", "dial", "tls_context"]
@@ -36,11 +37,13 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def tls_context(ca_file: str = "") -> ssl.SSLContext:
+def tls_context(ca_file: str = "", crl_file: str = "") -> ssl.SSLContext:
     """A client context, TLS 1.2 or newer, host name checked; trusts the system, or only `ca_file` (PEM).
 
+    With `crl_file` (PEM), each certificate of a chain is looked up in its authority's list of withdrawn ones.
+
     Raises:
-        LinkMisconfigured: `ca_file` cannot be used.
+        LinkMisconfigured: one of the files cannot be used.
     """
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
@@ -48,7 +51,20 @@ def tls_context(ca_file: str = "") -> ssl.SSLContext:
         problem = "no PEM certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
         raise LinkMisconfigured(f"CA file {ca_file}: {problem}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if crl_file:
+        _take_revocations(context, crl_file)
     return context
+
+
+def _take_revocations(context: ssl.SSLContext, crl_file: str) -> None:
+    try:
+        context.load_verify_locations(cafile=crl_file)
+    except OSError as error:
+        problem = "no PEM revocation list in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise LinkMisconfigured(f"revocation list {crl_file}: {problem}") from error
+    if not context.cert_store_stats()["crl"]:
+        raise LinkMisconfigured(f"revocation list {crl_file}: no PEM revocation list in it")
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
 
 
 async def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
@@ -70,18 +86,32 @@ async def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
                 return raw
             try:
                 return await _handshake(raw, endpoint, endpoint.tls)
-            except _WrongDates as wrong:
-                raw = await _connect(endpoint, addresses, timeout_s / len(addresses))
-                with await _handshake(raw, endpoint, without_verification()) as tls:
-                    raise BrokerUnreachable(f"{wrong}: {date_words(tls)}".removesuffix(": ")) from wrong
+            except _NotTrusted as refused:
+                words = await _look_again(endpoint, addresses, refused.verify_code, timeout_s / len(addresses))
+                raise BrokerUnreachable(f"{refused}: {words}".removesuffix(": ")) from refused
     except TimeoutError:
         raise BrokerUnreachable(
             f"no answer from {endpoint} within {timeout_s:g} s: wrong port, or a firewall in between?"
         ) from None
 
 
-class _WrongDates(BrokerUnreachable):
-    """The certificate is not of now, or the clock is not."""
+class _NotTrusted(BrokerUnreachable):
+    """The certificate was not accepted; `verify_code` is OpenSSL's."""
+
+    def __init__(self, endpoint: Endpoint, error: ssl.SSLCertVerificationError) -> None:
+        super().__init__(f"the certificate of {endpoint} is not trusted: {error.verify_message}")
+        self.verify_code = error.verify_code
+
+
+async def _look_again(endpoint: Endpoint, addresses: list[_Address], verify_code: int, each_s: float) -> str:
+    """What the refused certificate says of itself; empty when it does not come a second time."""
+    try:
+        raw = await _connect(endpoint, addresses, each_s)
+        with await _handshake(raw, endpoint, without_verification()) as tls:
+            seen = ServerCertificate.of(tls)
+    except (BrokerUnreachable, TimeoutError):
+        return ""
+    return refusal_words(verify_code, seen) if seen else ""
 
 
 async def _addresses(endpoint: Endpoint) -> list[_Address]:
@@ -161,10 +191,12 @@ async def _handshake(raw: socket.socket, endpoint: Endpoint, context: ssl.SSLCon
                 await _ready(tls, loop.add_writer, loop.remove_writer)
             else:
                 return tls
+    except ssl.SSLCertVerificationError as error:
+        (tls or raw).close()
+        raise _NotTrusted(endpoint, error) from error
     except (OSError, ValueError) as error:
         (tls or raw).close()
-        wrong_dates = getattr(error, "verify_code", 0) in DATES_DO_NOT_FIT
-        raise (_WrongDates if wrong_dates else BrokerUnreachable)(_tls_words(endpoint, error)) from error
+        raise BrokerUnreachable(_tls_words(endpoint, error)) from error
     except BaseException:
         (tls or raw).close()
         raise
@@ -190,8 +222,13 @@ def _tcp_words(endpoint: Endpoint, error: OSError) -> str:
 
 
 def _tls_words(endpoint: Endpoint, error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate of {endpoint} is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError) and (words := alert_words(error)):
+        return f"{endpoint} {words}"
+    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+        return (
+            f"no TLS with {endpoint}, it answers something else: is this the TLS port, "
+            "or does a captive portal or proxy answer in its place?"
+        )
     if isinstance(error, ssl.SSLError):
         return f"no TLS with {endpoint}: {error.reason or error} (is this the TLS port?)"
-    return f"{endpoint} closed the connection during the TLS handshake: is this the TLS port?"
+    return f"{endpoint} closed the connection during the TLS handshake: is this the TLS port, or is a proxy in between?"
