@@ -113,11 +113,11 @@ class Broker:
     ) -> None:
         """Prepares a broker with its files in `folder`.
 
-        For mosquitto only: `acl` (text), `persistent`, and `config`, which replaces all of ours; `{listener}` in it
-        stands for port and address.
+        `acl` (text) and `persistent` exist for mosquitto only. `config`, in the broker's own format, replaces all of
+        ours; `{host}` and `{port}` in it are filled in.
         """
-        if kind == "iotcore" and (acl or persistent or config):
-            raise ValueError("iotcore has no access lists, no persistence, and a format of its own: use mosquitto")
+        if kind == "iotcore" and (acl or persistent):
+            raise ValueError("iotcore has no access lists and no persistence: use mosquitto")
         self.kind: Final = kind
         self.host: Final = LOOPBACK
         self.folder: Final = folder
@@ -201,6 +201,8 @@ class Broker:
 
     def _config(self) -> str:
         limits = self._limits
+        if self._given_config:
+            return self._given_config.replace("{host}", self.host).replace("{port}", str(self.port))
         if self.kind == "iotcore":
             return _IOTCORE_CONFIG.format(
                 host=self.host,
@@ -210,8 +212,6 @@ class Broker:
                 segment_bytes=limits.segment_bytes_max,
             )
         _mosquitto_path()
-        if self._given_config:
-            return self._given_config.replace("{listener}", f"{self.port} {self.host}")
         text = _MOSQUITTO_CONFIG.format(
             host=self.host,
             port=self.port,

@@ -54,6 +54,7 @@ def _secrets(patient: Patient) -> Iterator[Path]:
     yield identity
     if identity.is_dir():
         yield from sorted(file for file in identity.iterdir() if file.is_file())
-    for name in (patient.settings.api.lan_key_file, patient.settings.link.password_file):
+    link = patient.settings.link
+    for name in (patient.settings.api.lan_key_file, link.password_file, link.key_file):
         if name:
             yield Path(name)

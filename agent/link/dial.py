@@ -18,11 +18,11 @@ from agent.link.server_certificate import ServerCertificate, refusal_words, with
 from agent.link.tls_alert import alert_words
 from agent.settings import is_loopback
 
-__all__ = ["Endpoint", "dial", "tls_context"]
+__all__ = ["Address", "Endpoint", "connect", "dial", "look_up", "tls_context"]
 
 ADDRESSES_MAX: Final = 8  # a name with more addresses is not a broker's
 
-_Address = tuple[socket.AddressFamily, Any]  # Any: the shape of a socket address depends on its family
+Address = tuple[socket.AddressFamily, Any]  # Any: the shape of a socket address depends on its family
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ async def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
         )
     try:
         async with asyncio.timeout(timeout_s):
-            addresses = await _addresses(endpoint)
-            raw = await _connect(endpoint, addresses, timeout_s / len(addresses))
+            addresses = await look_up(endpoint)
+            raw = await connect(endpoint, addresses, timeout_s / len(addresses))
             if endpoint.tls is None:
                 return raw
             try:
@@ -103,10 +103,10 @@ class _NotTrusted(BrokerUnreachable):
         self.verify_code = error.verify_code
 
 
-async def _look_again(endpoint: Endpoint, addresses: list[_Address], verify_code: int, each_s: float) -> str:
+async def _look_again(endpoint: Endpoint, addresses: list[Address], verify_code: int, each_s: float) -> str:
     """What the refused certificate says of itself; empty when it does not come a second time."""
     try:
-        raw = await _connect(endpoint, addresses, each_s)
+        raw = await connect(endpoint, addresses, each_s)
         with await _handshake(raw, endpoint, without_verification()) as tls:
             seen = ServerCertificate.of(tls)
     except (BrokerUnreachable, TimeoutError):
@@ -114,12 +114,17 @@ async def _look_again(endpoint: Endpoint, addresses: list[_Address], verify_code
     return refusal_words(verify_code, seen) if seen else ""
 
 
-async def _addresses(endpoint: Endpoint) -> list[_Address]:
+async def look_up(endpoint: Endpoint) -> list[Address]:
+    """The addresses behind the host name, in the system's order.
+
+    Raises:
+        BrokerUnreachable: there is none.
+    """
     try:
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, ValueError):
         try:
-            found = await _look_up(endpoint.host, endpoint.port)
+            found = await _ask_dns(endpoint.host, endpoint.port)
         except (OSError, ValueError) as error:
             raise BrokerUnreachable(
                 f"no address found for {endpoint.host}: wrong name, or no DNS? ({error})"
@@ -127,7 +132,7 @@ async def _addresses(endpoint: Endpoint) -> list[_Address]:
     return [(family, address) for family, _, _, _, address in found[:ADDRESSES_MAX]]
 
 
-async def _look_up(host: str, port: int) -> list[Any]:  # Any: what getaddrinfo returns
+async def _ask_dns(host: str, port: int) -> list[Any]:  # Any: what getaddrinfo returns
     """DNS in a thread that nobody joins: without a network it hangs for long, which must not hold up a stop."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[Any]] = loop.create_future()  # Any: as above
@@ -153,7 +158,13 @@ async def _look_up(host: str, port: int) -> list[Any]:  # Any: what getaddrinfo 
     return await answer
 
 
-async def _connect(endpoint: Endpoint, addresses: list[_Address], each_s: float) -> socket.socket:
+async def connect(endpoint: Endpoint, addresses: list[Address], each_s: float) -> socket.socket:
+    """A non-blocking socket to the first address that answers within `each_s`.
+
+    Raises:
+        BrokerUnreachable: none does, and the last one said why.
+        TimeoutError: none does, and the last one said nothing.
+    """
     failure: OSError | None = None
     for family, address in addresses:
         raw = socket.socket(family, socket.SOCK_STREAM)
@@ -229,6 +240,6 @@ def _tls_words(endpoint: Endpoint, error: Exception) -> str:
             f"no TLS with {endpoint}, it answers something else: is this the TLS port, "
             "or does a captive portal or proxy answer in its place?"
         )
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         return f"no TLS with {endpoint}: {error.reason or error} (is this the TLS port?)"
     return f"{endpoint} closed the connection during the TLS handshake: is this the TLS port, or is a proxy in between?"

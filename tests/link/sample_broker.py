@@ -23,7 +23,7 @@ async def sample_broker(folder: Path, authority: Authority, **files: Path) -> As
     places = {"certfile": server.certificate, "keyfile": server.key, "cafile": authority.file} | files
     config = (SAMPLES / "mosquitto" / "storeforward.conf").read_text(encoding="utf-8")
     assert "\nlistener 8883\n" in config
-    config = config.replace("listener 8883", "listener {listener}")
+    config = config.replace("listener 8883", "listener {port} {host}")
     for key, place in ({"acl_file": SAMPLES / "mosquitto" / "storeforward.acl"} | places).items():
         config, found = re.subn(rf"(?m)^#?{key} .*$", f"{key} {place}", config)
         assert found == 1, key
