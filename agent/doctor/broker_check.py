@@ -158,11 +158,10 @@ async def _tls(patient: Patient, endpoint: Endpoint) -> Finding:
     if seen is None:
         return Finding.ok("tls", f"{version}")
     left = seen.not_after - patient.clock.wall()
-    revocation = "" if link.crl_file else "; whether it was withdrawn is not checked (link.crl_file)"
-    text = f"{version}; certificate of {seen.told_names} by {seen.issuer}, ends {seen.not_after:%Y-%m-%d}{revocation}"
+    text = f"{version}; certificate of {seen.told_names} by {seen.issuer}, ends {seen.not_after:%Y-%m-%d}"
     if left < SERVER_ENDS_WARNING:
-        return Finding.warning("tls", f"{text}: in {max(0, left.days)} days", "renew the broker's certificate in time")
-    return Finding.ok("tls", text)
+        return Finding.warning("tls", text, "renew the broker's certificate in time")
+    return Finding.ok("tls", text if link.crl_file else f"{text}; not checked whether withdrawn (link.crl_file)")
 
 
 async def _not_let_in(endpoint: Endpoint, error: StoreforwardError, timeout_s: float) -> Finding:

@@ -41,6 +41,7 @@ async def test_an_address_or_a_name_is_connected_to(host: str) -> None:
             assert await asyncio.get_running_loop().sock_recv(sock, 5) == b"hello"
 
 
+@pytest.mark.case("I5")
 @pytest.mark.parametrize("host", ["192.0.2.1", "mqtt.example.com", "localhost.example.com", "::2"])
 async def test_plaintext_goes_to_this_machine_only(host: str) -> None:
     with pytest.raises(LinkMisconfigured, match="TLS is off"):
@@ -131,6 +132,7 @@ async def test_tls_1_2_is_still_accepted_and_1_1_is_not(tmp_path: Path) -> None:
     assert context.verify_mode is ssl.CERT_REQUIRED
 
 
+@pytest.mark.case("I1")
 @pytest.mark.parametrize(
     ("name", "days", "authority", "says"),
     [
@@ -164,6 +166,19 @@ async def test_a_certificate_of_another_time_is_told_with_its_date_and_the_clock
     assert f"device clock is {now.date()}; certificate {says} {date}" in str(failed.value)
 
 
+@pytest.mark.case("N12")
+async def test_the_server_name_is_sent_so_that_a_router_on_port_443_can_choose_by_it(tmp_path: Path) -> None:
+    asked: list[str | None] = []
+    context = server_context(Authority(tmp_path).server("localhost"))
+    context.sni_callback = lambda _tls, name, _context: asked.append(name)
+    async with serving(greet, context) as port:
+        with await dial(Endpoint("localhost", port, tls_context(str(tmp_path / "test-authority.pem"))), 5) as sock:
+            assert isinstance(sock, ssl.SSLSocket)
+            assert sock.selected_alpn_protocol() is None
+    assert asked == ["localhost"]
+
+
+@pytest.mark.case("I1")
 async def test_the_system_trusts_no_authority_of_ours(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     async with serving(greet, server_context(authority.server())) as port:

@@ -87,6 +87,7 @@ async def test_an_agent_delivers_hears_its_receipt_and_is_refused_nothing(tmp_pa
     assert not (tmp_path / "box" / "agent.log").read_text().count("refused")
 
 
+@pytest.mark.case("I4")
 async def test_a_device_publishes_on_its_own_topics_only(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     async with (
@@ -116,6 +117,7 @@ async def test_a_device_publishes_on_its_own_topics_only(tmp_path: Path) -> None
             assert await code_of_publish(connection, topic) == 0x87, topic
 
 
+@pytest.mark.case("I4")
 async def test_a_device_hears_its_own_topics_and_its_markets_only(tmp_path: Path) -> None:
     """Mosquitto grants a subscription that its access list forbids, and delivers nothing: so what arrives counts."""
     authority = Authority(tmp_path)
