@@ -4,7 +4,6 @@ The files are looked at for each connection, so a new password and a renewed cer
 """
 
 import ssl
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from agent.link.connection import Login
 from agent.link.device_certificate import DeviceCertificate
 from agent.link.dial import Endpoint, tls_context
 from agent.link.errors import LinkMisconfigured
+from agent.link.secret_file import read_secret
 from agent.settings import LinkSettings
 from agent.topics import DeviceName
 
@@ -86,12 +86,7 @@ def _no_password() -> str:
 
 
 def _read_password(file: str) -> str:
-    path = Path(file)
     try:
-        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise LinkMisconfigured(f"password file {file} is open to others: chmod 600 {file}")
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
+        return read_secret("password file", file).decode().rstrip("\r\n")
     except UnicodeDecodeError:
         raise LinkMisconfigured(f"password file {file} is not text in UTF-8") from None
-    except OSError as error:
-        raise LinkMisconfigured(f"password file {file}: {error.strerror}") from error

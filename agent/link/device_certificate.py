@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 from agent.link.errors import LinkMisconfigured
-from agent.private_file import PrivateFileUnusable, read_private
+from agent.link.secret_file import read_secret
 from agent.settings import LinkSettings
 from agent.topics import DeviceName
 
@@ -118,12 +118,7 @@ def _certificate(file: str) -> x509.Certificate:
 
 
 def _key(file: str) -> PrivateKeyTypes:
-    try:
-        content = read_private(Path(file))
-    except FileNotFoundError:
-        raise LinkMisconfigured(f"key file {file}: No such file or directory") from None
-    except PrivateFileUnusable as unusable:
-        raise LinkMisconfigured(f"key file: {unusable}") from unusable
+    content = read_secret("key file", file)
     try:
         return load_pem_private_key(content, password=None)
     except TypeError:
