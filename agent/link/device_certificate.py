@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from agent.link.errors import LinkMisconfigured
 from agent.link.secret_file import read_secret
+from agent.link.server_certificate import UNREADABLE
 from agent.settings import LinkSettings
 from agent.topics import DeviceName
 
@@ -49,13 +50,16 @@ class DeviceCertificate:
                 f"{settings.key_file} is not the key of {settings.certificate_file}: "
                 "put the two files there that were made together"
             )
-        found = cls(
-            settings.certificate_file,
-            _common_name(certificate.subject),
-            _common_name(certificate.issuer) or certificate.issuer.rfc4514_string(),
-            certificate.not_valid_before_utc,
-            certificate.not_valid_after_utc,
-        )
+        try:
+            found = cls(
+                settings.certificate_file,
+                _common_name(certificate.subject),
+                _common_name(certificate.issuer) or certificate.issuer.rfc4514_string(),
+                certificate.not_valid_before_utc,
+                certificate.not_valid_after_utc,
+            )
+        except UNREADABLE:
+            raise _no_certificate(settings.certificate_file) from None
         found.check_name(settings.certificate_name, name)
         return found
 
@@ -113,8 +117,12 @@ def _certificate(file: str) -> x509.Certificate:
         raise LinkMisconfigured(f"certificate file {file}: {error.strerror}") from error
     try:
         return x509.load_pem_x509_certificate(content)
-    except ValueError:
-        raise LinkMisconfigured(f"certificate file {file}: no PEM certificate in it") from None
+    except UNREADABLE:
+        raise _no_certificate(file) from None
+
+
+def _no_certificate(file: str) -> LinkMisconfigured:
+    return LinkMisconfigured(f"certificate file {file}: no PEM certificate in it")
 
 
 def _key(file: str) -> PrivateKeyTypes:

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from agent.clock import SystemClock
 
-__all__ = ["ServerCertificate", "refusal_words", "without_verification"]
+__all__ = ["UNREADABLE", "ServerCertificate", "refusal_words", "without_verification"]
 
 _REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
     # X509_V_ERR_… of OpenSSL's x509_vfy.h. For 9 and 10 (not yet valid, expired) there are dates to tell.
@@ -32,6 +32,8 @@ _REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
 )
 _OTHER_DATES: Final = (9, 10)
 
+UNREADABLE: Final = (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+"""What cryptography raises at bytes that are no certificate, or one of a kind that it does not know."""
 NAMES_TOLD_MAX: Final = 3
 NAME_CHARS_MAX: Final = 80
 DER_BYTES_MAX: Final = 65_536
@@ -55,7 +57,7 @@ class ServerCertificate:
             names = _names(certificate)
             issuer = _text(certificate.issuer.rfc4514_string())
             return cls(names, issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-        except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        except UNREADABLE:
             return None
 
     @property

@@ -16,10 +16,19 @@ from agent.topics import Channel
 from sim.broker import BrokerKind, running_broker
 from tests.agent_process import running_agent, settings_toml
 from tests.doctor.patients import patient
-from tests.link.black_hole import black_hole
+from tests.link.black_hole import black_hole, two_addresses
 from tests.link.certificates import Authority
 from tests.link.device import NAME
-from tests.link.peers import DEADLINE_S, Script, connack, read_packet, server_context, serving
+from tests.link.peers import (
+    DEADLINE_S,
+    Script,
+    answer_as_a_web_server,
+    connack,
+    hang_up,
+    read_packet,
+    server_context,
+    serving,
+)
 from tests.link.sample_broker import link_settings, sample_broker
 
 OK, WARNING, PROBLEM = Severity
@@ -150,11 +159,7 @@ async def test_an_address_that_leads_nowhere_beside_one_that_answers_is_a_warnin
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running_broker("mosquitto", tmp_path / "broker") as broker:
-        # As an AAAA record does where IPv6 is broken; this machine may have no IPv6 at all.
-        addresses = [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, broker.port)) for host in ("127.0.0.2", "127.0.0.1")
-        ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: addresses)
+        two_addresses(monkeypatch, broker.port)
         with black_hole("127.0.0.2", broker.port):
             found = await looked(tmp_path, broker.port, host="localhost", connect_timeout_s=4)
     assert severities(found) == dict.fromkeys(("dns", "tls", "mqtt", "round trip", "receipts"), OK) | {"tcp": WARNING}
@@ -168,17 +173,6 @@ async def test_a_closed_port_is_told(tmp_path: Path) -> None:
         found = await looked(tmp_path, bound.getsockname()[1])
     assert severities(found) == {"tcp": PROBLEM}
     assert "is the broker running?" in found["tcp"].text
-
-
-async def answer_as_a_web_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(1)
-    writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/login\r\nContent-Length: 0\r\n\r\n")
-    await writer.drain()
-    await reader.read()
-
-
-async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(1)
 
 
 @pytest.mark.case("N10")

@@ -1,30 +1,17 @@
 """Networks that are no way to a broker: the status says which kind, events are kept, and go out when it is over."""
 
-import asyncio
-import socket
 from pathlib import Path
 
 import pytest
 
 from agent.link import LinkState
 from sim.broker import running_broker
-from tests.link.black_hole import black_hole
+from tests.link.black_hole import black_hole, two_addresses
 from tests.link.certificates import Authority
 from tests.link.device import SALE, Cloud, device
-from tests.link.peers import Script, server_context, serving, until
+from tests.link.peers import Script, answer_as_a_web_server, hang_up, server_context, serving, until
 
 pytestmark = pytest.mark.case("N10")
-
-
-async def answer_as_a_web_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(1)
-    writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\n\r\n")
-    await writer.drain()
-    await reader.read()
-
-
-async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(1)
 
 
 @pytest.mark.parametrize(
@@ -68,11 +55,7 @@ async def test_an_address_that_leads_nowhere_costs_its_share_of_the_time_and_the
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running_broker("mosquitto", tmp_path / "broker") as broker, Cloud.listening(broker.port):
-        # As an AAAA record does where IPv6 is broken; this machine may have no IPv6 at all.
-        addresses = [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, broker.port)) for host in ("127.0.0.2", "127.0.0.1")
-        ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_options: addresses)
+        two_addresses(monkeypatch, broker.port)
         with black_hole("127.0.0.2", broker.port):
             async with device(tmp_path, broker.port, host="localhost", connect_timeout_s=2) as one:
                 await one.append(SALE, 5)
