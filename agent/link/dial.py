@@ -78,6 +78,8 @@ async def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
         raise LinkMisconfigured(
             f"{endpoint} is another machine and TLS is off: set tls = true (plaintext goes to this machine only)"
         )
+    refusal: _NotTrusted | None = None
+    words = ""
     try:
         async with asyncio.timeout(timeout_s):
             addresses = await look_up(endpoint)
@@ -87,12 +89,14 @@ async def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
             try:
                 return await _handshake(raw, endpoint, endpoint.tls)
             except _NotTrusted as refused:
+                refusal = refused
                 words = await _look_again(endpoint, addresses, refused.verify_code, timeout_s / len(addresses))
-                raise BrokerUnreachable(f"{refused}: {words}".removesuffix(": ")) from refused
     except TimeoutError:
-        raise BrokerUnreachable(
-            f"no answer from {endpoint} within {timeout_s:g} s: wrong port, or a firewall in between?"
-        ) from None
+        if refusal is None:
+            raise BrokerUnreachable(
+                f"no answer from {endpoint} within {timeout_s:g} s: wrong port, or a firewall in between?"
+            ) from None
+    raise BrokerUnreachable(f"{refusal}: {words}".removesuffix(": ")) from refusal
 
 
 class _NotTrusted(BrokerUnreachable):

@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -164,6 +165,25 @@ async def test_a_certificate_of_another_time_is_told_with_its_date_and_the_clock
         with pytest.raises(BrokerUnreachable) as failed:
             await dial(Endpoint("127.0.0.1", port, tls_context(str(authority.file))), 5)
     assert f"device clock is {now.date()}; certificate {says} {date}" in str(failed.value)
+
+
+@pytest.mark.case("I1")
+async def test_a_refused_certificate_that_is_not_shown_twice_is_told_all_the_same(tmp_path: Path) -> None:
+    context = server_context(Authority(tmp_path, "another authority").server())
+    connections = 0
+
+    async def show_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 1:
+            with suppress(ssl.SSLError):
+                await writer.start_tls(context)
+        await say_nothing(reader, writer)
+
+    async with serving(show_once) as port:
+        with pytest.raises(BrokerUnreachable, match=r"is not trusted: unable to get local issuer certificate$"):
+            await dial(Endpoint("127.0.0.1", port, tls_context(str(Authority(tmp_path).file))), 0.5)
+    assert connections == 2
 
 
 @pytest.mark.case("N12")
