@@ -119,11 +119,12 @@ async def _steps(patient: Patient) -> AsyncIterator[Finding]:
 
 
 def _certificate_is_unusable(patient: Patient) -> bool:
-    link = patient.settings.link
-    try:
-        return bool(link.certificate_file) and not DeviceCertificate.load(link, patient.name)
-    except LinkMisconfigured:
-        return True
+    if patient.settings.link.certificate_file:
+        try:
+            DeviceCertificate.load(patient.settings.link, patient.name)
+        except LinkMisconfigured:
+            return True
+    return False
 
 
 async def _tcp(patient: Patient, endpoint: Endpoint, addresses: list[Address]) -> Finding:
