@@ -128,10 +128,9 @@ class Agent:
             shed=lambda: room.shed_events,
             clock=clock,
         )
-        work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run}
-        work |= {"packs": inbox.keep, "fleet": fleet.run, "room": room.run, "identity": identity.run}
-        work |= decisions.work() if decisions else {}
-        return api, link, work | self._own_work(log, decoder, link)
+        work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run, "packs": inbox.keep}
+        work |= {"fleet": fleet.run, "room": room.run, "identity": identity.run}
+        return api, link, work | (decisions.work() if decisions else {}) | self._own_work(log, decoder, link)
 
     def _decisions(
         self,
