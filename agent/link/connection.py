@@ -25,6 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from agent.link.dial import Endpoint, dial
 from agent.link.errors import BrokerRefused, BrokerUnreachable, ConnectionLost, SubscriptionRefused
 from agent.link.reasons import reason_name
+from agent.link.tls_alert import alert_words
 from agent.log_lines import log_event
 
 __all__ = ["Login", "Message", "MqttConnection", "PubAck", "ServerLimits", "Will", "packet_overhead_bytes"]
@@ -282,6 +283,8 @@ class MqttConnection:
             self._end(ConnectionLost(f"{self.endpoint} has not answered for {self._keepalive_s} s: network down?"))
         elif reason.value == 0x82:
             self._end(ConnectionLost(f"{self.endpoint} sent something that is not MQTT 5"))
+        elif self._client and (words := self._client.alert):
+            self._end(ConnectionLost(f"{self.endpoint} {words}"))
         else:
             self._end(ConnectionLost(f"connection to {self.endpoint} lost"))
 
@@ -369,11 +372,18 @@ class MqttConnection:
             return
         self._lost = lost
         if self._accepted and not self._accepted.done():
-            self._accepted.set_exception(BrokerUnreachable(f"{lost}, before CONNACK: is this an MQTT 5 broker?"))
+            self._accepted.set_exception(BrokerUnreachable(f"{lost}{self._doubt()}"))
         for granted in self._subscriptions.values():
             if not granted.done():
                 granted.set_exception(lost)
         self._arrived.set()
+
+    def _doubt(self) -> str:
+        """What to ask when the connection ended before CONNACK, unless the broker said why."""
+        if self._client and self._client.alert:
+            return ""
+        certificate = ", and does it take this device's certificate" if self.endpoint.tls else ""
+        return f", before CONNACK: is this an MQTT 5 broker{certificate}?"
 
     def _close(self, lost: ConnectionLost | None = None) -> None:
         self._stop_reading()
@@ -390,6 +400,16 @@ class _SocketClient(Client):
             CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False
         )
         self.sock: Final = sock
+        self.alert = ""
+        """With what TLS alert the broker ended the connection: paho only says that it is lost."""
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        try:
+            return super()._sock_recv(bufsize)
+        except ssl.SSLError as error:
+            # With TLS 1.3 a broker judges our certificate when the handshake is over for us already.
+            self.alert = alert_words(error)
+            raise
 
     def _create_socket(self) -> socket.socket:
         return self.sock

@@ -87,7 +87,7 @@ class Link:
         """From where to send again, before the next connection."""
         self._went_back = asyncio.Event()
         self._connected = False
-        self._access = BrokerAccess(settings)
+        self._access = BrokerAccess(settings, name)
         self._ledger = LedgerWord()
         self._connections = 0
         self._state = LinkState.CONNECTING if settings.enabled else LinkState.DISABLED
