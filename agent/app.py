@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from agent import __version__
@@ -24,9 +25,11 @@ from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.fleet.fleet import Fleet, FleetVehicle
 from agent.housekeeping import Housekeeping
+from agent.identity_watch import IdentityWatch
 from agent.link import Link, LinkState
 from agent.log import EventLog, Place
 from agent.log_lines import log_event
+from agent.machine_mark import MachineMark
 from agent.packs import OfferBook, PackInbox, PackRefused, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
@@ -95,28 +98,23 @@ class Agent:
         decisions = self._decisions(catalogue.file, log, decoder, new_id, closing)
         offers, packs = _packs(folder, catalogue)
         inbox = PackInbox(packs, name)
-        link = Link(
-            log, name, settings.link, clock=clock, random=random, new_id=new_id, version=__version__, inbox=inbox
-        )
+        link = self._link(log, decoder, random, new_id, inbox)
         baskets = BasketBoard()
         _restore(baskets.restore, log, Stream.SALES)
         log.add_listener(baskets.on_commit)
         till_requests = TillRequests(ttl_s=settings.api.till_request_ttl_s, new_id=new_id, basket=baskets.basket)
         _restore(till_requests.restore, log, Stream.KIOSK)
         fleet = self._fleet(log, decoder, closing)
+        identity = IdentityWatch(settings.link, MachineMark(folder.identity), log, decoder, clock)
         room = RoomKeeper(log, decoder, clock)
-        refused = RefusedBodies(
-            folder.refused,
-            days=settings.events.keep_refused_days,
-            disk_free_bytes_min=2 * log.reserve_bytes,
-            clock=clock,
-        )
+        refused = RefusedBodies(folder.refused, settings.events.keep_refused_days, 2 * log.reserve_bytes, clock)
         api = LocalApi(
             settings=settings,
             folder=folder,
             log=log,
             decoder=decoder,
             link_status=link.status,
+            identity=identity,
             receipts=link.receipts,
             producers=ProducerRegistry(folder.identity),
             pseudonyms=Pseudonyms.open(folder.identity),
@@ -132,10 +130,24 @@ class Agent:
             shed=lambda: room.shed_events,
             clock=clock,
         )
-        work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run}
-        work |= {"packs": inbox.keep, "fleet": fleet.run, "room": room.run, "refused": refused.run}
-        work |= decisions.work() if decisions else {}
-        return api, link, work | self._own_work(log, decoder, link)
+        work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run, "packs": inbox.keep}
+        work |= {"fleet": fleet.run, "room": room.run, "refused": refused.run, "identity": identity.run}
+        return api, link, work | (decisions.work() if decisions else {}) | self._own_work(log, decoder, link)
+
+    def _link(
+        self, log: EventLog, decoder: EventDecoder, random: Random, new_id: Callable[[], str], inbox: PackInbox
+    ) -> Link:
+        return Link(
+            log,
+            DeviceName(self._settings.site.id, self._settings.device.id),
+            self._settings.link,
+            decoder=decoder,
+            clock=self._clock,
+            random=random,
+            new_id=new_id,
+            version=__version__,
+            inbox=inbox,
+        )
 
     def _decisions(
         self,

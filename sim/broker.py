@@ -109,8 +109,13 @@ class Broker:
         limits: BrokerLimits | None = None,
         acl: str = "",
         persistent: bool = False,
+        config: str = "",
     ) -> None:
-        """Prepares a broker with its files in `folder`; `acl` (text) and `persistent` exist for mosquitto only."""
+        """Prepares a broker with its files in `folder`.
+
+        `acl` (text) and `persistent` exist for mosquitto only. `config`, in the broker's own format, replaces all of
+        ours; `{host}` and `{port}` in it are filled in.
+        """
         if kind == "iotcore" and (acl or persistent):
             raise ValueError("iotcore has no access lists and no persistence: use mosquitto")
         self.kind: Final = kind
@@ -120,6 +125,7 @@ class Broker:
         self._limits = limits or BrokerLimits()
         self._acl = acl
         self._persistent = persistent
+        self._given_config = config
         self._child: subprocess.Popen[bytes] | None = None
         self._reservation: socket.socket | None = None
 
@@ -195,6 +201,8 @@ class Broker:
 
     def _config(self) -> str:
         limits = self._limits
+        if self._given_config:
+            return self._given_config.replace("{host}", self.host).replace("{port}", str(self.port))
         if self.kind == "iotcore":
             return _IOTCORE_CONFIG.format(
                 host=self.host,
@@ -244,9 +252,10 @@ async def running_broker(
     limits: BrokerLimits | None = None,
     acl: str = "",
     persistent: bool = False,
+    config: str = "",
 ) -> AsyncIterator[Broker]:
     """A broker for the length of a block; port 0 lets the system choose."""
-    broker = Broker(kind, folder, port=port, limits=limits, acl=acl, persistent=persistent)
+    broker = Broker(kind, folder, port=port, limits=limits, acl=acl, persistent=persistent, config=config)
     try:
         await broker.start()
         yield broker

@@ -6,9 +6,11 @@ never reconnects: whoever owns the messages decides what to send again on the ne
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
@@ -23,6 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from agent.link.dial import Endpoint, dial
 from agent.link.errors import BrokerRefused, BrokerUnreachable, ConnectionLost, SubscriptionRefused
 from agent.link.reasons import reason_name
+from agent.link.tls_alert import alert_words
 from agent.log_lines import log_event
 
 __all__ = ["Login", "Message", "MqttConnection", "PubAck", "ServerLimits", "Will", "packet_overhead_bytes"]
@@ -114,7 +117,6 @@ class MqttConnection:
         self._subscriptions: dict[int, asyncio.Future[int]] = {}
         self._waiting: deque[PubAck | Message] = deque()
         self._arrived = asyncio.Event()
-        self._ended = asyncio.Event()
         self._lost: ConnectionLost | None = None
         self._reading = False
         self._chores: asyncio.TimerHandle | None = None
@@ -205,15 +207,25 @@ class MqttConnection:
             raise SubscriptionRefused(topic_filter, code)
 
     async def disconnect(self) -> None:
-        """Says goodbye after everything handed over before; the broker then forgets the will. Bounded by 2 s."""
+        """Says goodbye after everything handed over before, and waits for the broker to hang up. Bounded by 2 s.
+
+        The broker then forgets the will. A socket that is closed while the broker's words lie unread in it would be
+        reset, and the goodbye lost.
+        """
         if self._client is None or self._lost:
             return
+        self._stop_reading()
+        held = socket.socket(fileno=os.dup(self._client.sock.fileno()))  # paho closes its own with the last byte
+        held.setblocking(False)
         self._client.disconnect()
         try:
             async with asyncio.timeout(DISCONNECT_TIMEOUT_S):
-                await self._ended.wait()
-        except TimeoutError:
-            self._end(ConnectionLost(f"{self.endpoint} did not take the goodbye in time"))
+                while await asyncio.get_running_loop().sock_recv(held, RECEIVE_BYTES_MAX):
+                    pass
+        except OSError as error:  # TimeoutError among them
+            self._end(ConnectionLost(f"{self.endpoint} did not take the goodbye: {str(error) or 'not in time'}"))
+        finally:
+            held.close()
 
     # --- paho's side ---------------------------------------------------------------------------------------
 
@@ -271,6 +283,8 @@ class MqttConnection:
             self._end(ConnectionLost(f"{self.endpoint} has not answered for {self._keepalive_s} s: network down?"))
         elif reason.value == 0x82:
             self._end(ConnectionLost(f"{self.endpoint} sent something that is not MQTT 5"))
+        elif self._client and (words := self._client.alert):
+            self._end(ConnectionLost(f"{self.endpoint} {words}"))
         else:
             self._end(ConnectionLost(f"connection to {self.endpoint} lost"))
 
@@ -305,8 +319,10 @@ class MqttConnection:
     def _on_unregister_write(self, _client: Client, _userdata: Any, sock: Any) -> None:
         asyncio.get_running_loop().remove_writer(sock.fileno())
 
-    def _on_socket_close(self, _client: Client, _userdata: Any, _sock: Any) -> None:
+    def _on_socket_close(self, _client: Client, _userdata: Any, sock: Any) -> None:
         self._stop_reading()
+        with suppress(OSError):  # it may be broken already
+            sock.shutdown(socket.SHUT_WR)  # so that a broker that waits for our end hears it while we wait for its own
         if self._chores:
             self._chores.cancel()
 
@@ -356,12 +372,18 @@ class MqttConnection:
             return
         self._lost = lost
         if self._accepted and not self._accepted.done():
-            self._accepted.set_exception(BrokerUnreachable(f"{lost}, before CONNACK: is this an MQTT 5 broker?"))
+            self._accepted.set_exception(BrokerUnreachable(f"{lost}{self._doubt()}"))
         for granted in self._subscriptions.values():
             if not granted.done():
                 granted.set_exception(lost)
         self._arrived.set()
-        self._ended.set()
+
+    def _doubt(self) -> str:
+        """What to ask when the connection ended before CONNACK, unless the broker said why."""
+        if self._client and self._client.alert:
+            return ""
+        certificate = ", and does it take this device's certificate" if self.endpoint.tls else ""
+        return f", before CONNACK: is this an MQTT 5 broker{certificate}?"
 
     def _close(self, lost: ConnectionLost | None = None) -> None:
         self._stop_reading()
@@ -378,6 +400,16 @@ class _SocketClient(Client):
             CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False
         )
         self.sock: Final = sock
+        self.alert = ""
+        """With what TLS alert the broker ended the connection: paho only says that it is lost."""
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        try:
+            return super()._sock_recv(bufsize)
+        except ssl.SSLError as error:
+            # With TLS 1.3 a broker judges our certificate when the handshake is over for us already.
+            self.alert = alert_words(error)
+            raise
 
     def _create_socket(self) -> socket.socket:
         return self.sock

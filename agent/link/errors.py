@@ -7,6 +7,7 @@ __all__ = [
     "BrokerRefused",
     "BrokerUnreachable",
     "ConnectionLost",
+    "EndedByUs",
     "LinkMisconfigured",
     "ReceiptRefused",
     "SubscriptionRefused",
@@ -35,6 +36,10 @@ class ConnectionLost(EnvironmentFault):
     def __init__(self, reason: str, code: int = 0) -> None:
         super().__init__(reason)
         self.code = code
+
+
+class EndedByUs(ConnectionLost):
+    """A connection that we gave up: silent for too long, or another one has to begin with something else."""
 
 
 class SubscriptionRefused(PeerError):

@@ -5,24 +5,28 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from random import Random
 from typing import Final
 
 from agent.clock import Clock
 from agent.errors import EnvironmentFault, StoreforwardError
 from agent.event_types import Stream
+from agent.events import EventDecoder
 from agent.link.backoff import Backoff
 from agent.link.broker_access import BrokerAccess
 from agent.link.connection import MqttConnection, Will, packet_overhead_bytes
 from agent.link.device_state import DeviceState
 from agent.link.errors import BrokerRefused, ConnectionLost, LinkMisconfigured
+from agent.link.eta import Eta
 from agent.link.inbox import Inbox, NoInbox
 from agent.link.ledger_word import LedgerWord
 from agent.link.outbox import Outbox
+from agent.link.parking_desk import ParkingDesk, parked_ranges
 from agent.link.reasons import QUOTA, reason_name
 from agent.link.receipts import DayAnswer, Receipts
 from agent.link.session import BATCH_CONTENT_TYPE, Parts, Session
-from agent.link.status import LinkState, LinkStatus
+from agent.link.status import LinkState, LinkStatus, parked_status
 from agent.log import CLOUD, EventLog, Place
 from agent.log_lines import log_event
 from agent.settings import LinkSettings
@@ -50,6 +54,7 @@ class Link:
         name: DeviceName,
         settings: LinkSettings,
         *,
+        decoder: EventDecoder,
         clock: Clock,
         random: Random,
         new_id: Callable[[], str],
@@ -71,7 +76,10 @@ class Link:
             overhead_bytes=max(
                 packet_overhead_bytes(name.topic(Channel.EVENTS, stream), BATCH_CONTENT_TYPE) for stream in Stream
             ),
+            parked=parked_ranges(log),
         )
+        self._desk = ParkingDesk(log, self._outbox, decoder, clock)
+        self._eta = Eta()
         self._work = asyncio.Event()
         self._moved = asyncio.Event()
         self._again = asyncio.Event()
@@ -79,7 +87,7 @@ class Link:
         """From where to send again, before the next connection."""
         self._went_back = asyncio.Event()
         self._connected = False
-        self._access = BrokerAccess(settings)
+        self._access = BrokerAccess(settings, name)
         self._ledger = LedgerWord()
         self._connections = 0
         self._state = LinkState.CONNECTING if settings.enabled else LinkState.DISABLED
@@ -103,6 +111,7 @@ class Link:
                 reader,
                 self._work,
                 self._moved,
+                self._eta,
                 self._again,
             )
             try:
@@ -122,6 +131,7 @@ class Link:
         if self._state is LinkState.ONLINE:
             reason = "; ".join(outbox.troubles.values())
         latencies_s = sorted(outbox.latencies_s)
+        remaining_s = self._eta.remaining_s(self._clock.monotonic_s())
         return LinkStatus(
             state=self._state,
             since=self._since,
@@ -134,6 +144,9 @@ class Link:
             unheard=outbox.tally.unheard_publishes,
             refused={reason_name(code): count for code, count in outbox.refused_by_code.items()},
             troubles=outbox.troubles,
+            parked=parked_status(outbox.parked),
+            caught_up_at=None if remaining_s is None else self._clock.wall() + timedelta(seconds=round(remaining_s)),
+            publishes_per_s=outbox.publishes_per_s,
             reconnects=max(0, self._connections - 1),
             puback_p50_ms=_percentile_ms(latencies_s, 0.50),
             puback_p99_ms=_percentile_ms(latencies_s, 0.99),
@@ -153,6 +166,12 @@ class Link:
             await self._went_back.wait()
         else:
             await self._go_back()
+
+    def send_parked(self, stream: Stream | None = None) -> int:
+        """Try what is parked of a stream, or of all, at once or on the next connection; how many events that may be."""
+        events = self._outbox.send_parked(stream, self._clock.monotonic_s())
+        self._work.set()
+        return events
 
     def receipts(self) -> Receipts | None:
         """The ledger's newest receipts, with its answers to day closes; None until it has been heard."""
@@ -236,9 +255,11 @@ class Link:
             await self._moved.wait()
             self._moved.clear()
             try:
+                await self._store_cursors()  # first: on a full disk this is taken, and what is parked may not be
+                await self._desk.settle()
                 await self._store_cursors()
             except EnvironmentFault as fault:
-                message = f"delivered, but the log cannot note it yet: {fault}"
+                message = f"the log cannot note yet what was delivered or parked: {fault}"
                 log_event(_log, logging.WARNING, "link.cursor_failed", message)
                 self._moved.set()
                 await asyncio.sleep(CURSOR_RETRY_S)

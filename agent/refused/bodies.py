@@ -53,7 +53,7 @@ class _Call:
 class RefusedBodies:
     """`keep` and `settled` belong to the event loop; `run` goes on until cancelled."""
 
-    def __init__(self, folder: Path, *, days: int, disk_free_bytes_min: int, clock: Clock) -> None:
+    def __init__(self, folder: Path, days: int, disk_free_bytes_min: int, clock: Clock) -> None:
         """With `days` 0 nothing is kept, and `run` forgets what is there."""
         self._shelf = RefusedShelf(folder, disk_free_bytes_min=disk_free_bytes_min)
         self._days = days

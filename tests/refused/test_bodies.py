@@ -26,7 +26,7 @@ class Kept:
     def __init__(self, folder: Path, clock: SetClock, *, days: int = 3, disk_free_bytes_min: int = 0) -> None:
         self.clock = clock
         self.shelf = RefusedShelf(folder / "refused")
-        self.bodies = RefusedBodies(folder / "refused", days=days, disk_free_bytes_min=disk_free_bytes_min, clock=clock)
+        self.bodies = RefusedBodies(folder / "refused", days, disk_free_bytes_min, clock)
 
     def keep(self, body: bytes, *, producer: str = "till-1") -> None:
         self.bodies.keep(producer, "process 7 of user 1000", "event_refused", WRONG, body)
