@@ -117,7 +117,7 @@ class LocalApi:
         )  # fmt: skip
         self.routes: Final[list[Route]] = [
             *Intake(
-                log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding, self._refused
+                log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding, refused
             ).routes(),
             *BasketRoutes(baskets, self._streams, news).routes(),
             *TillRoutes(till_requests, self._recorder, self._streams, clock).routes(),
