@@ -105,8 +105,7 @@ class LocalApi:
         self._streams = EventStreams(settings.api.sse_clients_max, self._metrics, heartbeat_s=heartbeat_s)
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
-        self._site_types = decoder.site_types
-        self._refused = refused
+        self._site_types, self._refused = decoder.site_types, refused
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
         shelf, news = Shelf(offers, clock), ShelfNews(packs)
         self._products = ProductRoutes(catalogue, shelf, news)
