@@ -45,11 +45,11 @@ class SiteType(EventType):
 
     title: str = ""
     schema: Mapping[str, Any] | None = None  # Any: JSON Schema is JSON
-    check: Callable[[Any], Problem | None] | None = field(default=None, compare=False)  # Any: a JSON value
+    check: Callable[[Any], list[Problem]] | None = field(default=None, compare=False)  # Any: a JSON value
 
-    def problem_of(self, data: Any) -> Problem | None:  # Any: a JSON value
-        """What is wrong with an event's data, with a path from there, such as `.reading.unit`."""
-        return self.check(data) if self.check else None
+    def problems_of(self, data: Any) -> list[Problem]:  # Any: a JSON value
+        """What is wrong with an event's data, with paths from there, such as `.reading.unit`."""
+        return self.check(data) if self.check else []
 
 
 @dataclass(frozen=True, slots=True)
