@@ -28,6 +28,7 @@ __all__ = [
     "EventDecoder",
     "Origin",
     "close_event",
+    "data_text",
     "event_ending",
     "event_schema",
     "problems_of",
@@ -43,6 +44,8 @@ PROBLEMS_MAX: Final = 20
 ID_CHARS_MAX: Final = 128
 
 _CLOSED: Final = f'%b,"sequence":"%0{SEQUENCE_DIGITS}d"%b'.encode("ascii")
+_BEFORE_DATA: Final = b',"data":'
+_AFTER_DATA: Final = b',"sequence":"'
 NEAR: Final = 0.8  # how like a known type a name must be to be taken for a slip
 STEP_CHARS_MAX: Final = 60  # of an unknown key in the path of a problem
 
@@ -96,6 +99,14 @@ def event_ending(epoch: str, recorded_time: str, *, clock_synced: bool) -> bytes
 def close_event(opening: bytes, sequence: int, ending: bytes) -> bytes:
     """The whole CloudEvent: a draft's opening closed with its place in the log."""
     return _CLOSED % (opening, sequence, ending)
+
+
+def data_text(body: bytes) -> bytes:
+    """The JSON text of a stored event's data: `_encode` and `close_event` say what stands around it.
+
+    Within a JSON text a quote is escaped, so neither mark can be part of one.
+    """
+    return body[body.index(_BEFORE_DATA) + len(_BEFORE_DATA) : body.rindex(_AFTER_DATA)]
 
 
 def event_schema(type_name: str) -> str:
