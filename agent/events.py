@@ -317,7 +317,7 @@ def _row_of(name: Any, site_types: SiteTypes, refuse: _Refuse) -> EventType | No
         row = EVENT_TYPES.get(name.removeprefix(TYPE_PREFIX)) or site_types.row_of(name)
     if row is None:
         shown = repr(name[:80]) if isinstance(name, str) else "not a text"
-        refuse("type", f"unknown event type {shown}", _near(name, EVENT_TYPES))
+        refuse("type", f"unknown event type {shown}", _near(name, [*EVENT_TYPES, *site_types.declared]))
     elif row.is_audit:
         refuse("type", "an audit event from a producer", "a type that is not the agent's own word to the cloud")
     return row

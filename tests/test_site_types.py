@@ -221,6 +221,21 @@ def test_d2_another_version_of_a_known_type_is_kept_in_that_types_stream() -> No
 
 
 @pytest.mark.case("D2")
+def test_d2_another_version_of_a_declared_type_is_kept_in_that_types_stream(tmp_path: Path) -> None:
+    types = SiteTypes(declared(tmp_path).declared, Stream.SALES)
+    assert sent({"type": "com.example.scale.reading.v2", "data": {"x": 1}}, types)["stream"] == "sensor"
+    assert sent({"type": "com.example.scale.tare.v1", "data": {"x": 1}}, types)["stream"] == "sales"
+    (tmp_path / f"{SCALE}.json").unlink()
+    without = SiteTypes(declared(tmp_path, name="com.example.scale").declared, Stream.SALES)
+    assert sent({"type": "com.example.till", "data": {"x": 1}}, without)["stream"] == "sales"
+
+
+def test_a_slip_in_a_sites_own_name_is_told_with_the_right_one(tmp_path: Path) -> None:
+    told = refusal({"type": "com.example.scale.readng.v1", "data": {}}, declared(tmp_path))
+    assert f"expected {SCALE}?" in told
+
+
+@pytest.mark.case("D2")
 @pytest.mark.parametrize(
     "name",
     ["pos.sael.v1", "pos.sale", "dev.storeforward.pos.sael.v1", "audit.day_closed.v9", "audit.other.v1", "x", "a.b",

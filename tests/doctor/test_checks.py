@@ -252,6 +252,10 @@ def test_keys_that_others_can_read_are_a_problem(tmp_path: Path) -> None:
     )
     sick.folder.identity.chmod(0o755)
     assert one_finding(check_secrets, sick).remedy == f"chmod 700 {sick.folder.identity}"
+    sick.folder.identity.chmod(0o700)
+    key.chmod(0o600)
+    sick.folder.refused.mkdir(mode=0o755)
+    assert one_finding(check_secrets, sick).remedy == f"chmod 700 {sick.folder.refused}"
 
 
 def test_key_files_that_settings_name_count_too(tmp_path: Path) -> None:
