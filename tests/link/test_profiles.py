@@ -6,11 +6,13 @@ from typing import Any, Final, NamedTuple, get_args
 
 import pytest
 
+from agent.event_types import Stream
 from sim.broker import BrokerKind
 from sim.network import PROFILES, LineQuality, Profile, ProfiledLine
 from tests.link.device import SALE, SENSOR, STOCK
 from tests.link.peers import until
 from tests.link.shop import shop
+from tests.log.world import SetClock, events, inline_log
 
 KINDS: tuple[BrokerKind, ...] = get_args(BrokerKind)
 both_brokers = pytest.mark.parametrize("kind", KINDS)
@@ -77,7 +79,6 @@ async def begun(line: ProfiledLine, phase: int) -> None:
 
 @both_brokers
 @pytest.mark.parametrize("name", sorted(SHORT))
-@pytest.mark.case("N1")
 @pytest.mark.case("N13")
 async def test_over_each_named_network_everything_arrives_once(name: str, kind: BrokerKind, tmp_path: Path) -> None:
     async with asyncio.timeout(WITHIN_S):
@@ -90,6 +91,20 @@ async def test_over_each_named_network_everything_arrives_once(name: str, kind: 
 @pytest.mark.parametrize("name", sorted(LONG))
 async def test_over_each_named_network_for_minutes(name: str, kind: BrokerKind, tmp_path: Path) -> None:
     await sell_over(name, kind, tmp_path, LONG[name])
+
+
+@pytest.mark.case("N1")
+async def test_what_was_sold_in_a_month_without_a_network_arrives_once(tmp_path: Path) -> None:
+    clock = SetClock()
+    with inline_log(tmp_path / "log", clock) as log:
+        for day in range(30):
+            for stream in (Stream.SALES, Stream.STOCK, Stream.SENSOR):
+                log.append_now(events(20, f"{stream}-{day}", stream=stream))
+            clock.move(days=1)
+            assert await log.prune() == 0  # the replay window is for what is delivered
+    async with shop("mosquitto", tmp_path) as one:
+        found = await one.all_is_there_once()
+        assert (found.events, found.shed) == (30 * 3 * 20, 0)
 
 
 NARROW: Final = LineQuality(latency_s=0.3, bits_per_s=250_000, loss=0.02)
