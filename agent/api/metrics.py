@@ -41,6 +41,17 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self._decision = Histogram(
+            "storeforward_decision_seconds",
+            "From a question's arrival to its decision",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._decisions_late = Counter(
+            "storeforward_decisions_late",
+            "Decisions that missed their deadline: without suggestions",
+            registry=registry,
+        )
         self._requests = Counter(
             "storeforward_http_requests", "Calls of the local API", ["method", "route", "status"], registry=registry
         )
@@ -62,6 +73,11 @@ class Metrics:
     def appended(self, took_s: float) -> None:
         """One call's events are durable."""
         self._append.observe(took_s)
+
+    def decided(self, took_s: float, *, late: bool) -> None:
+        """One question was decided on; a late one's answer shows nothing."""
+        self._decision.observe(took_s)
+        self._decisions_late.inc(late)
 
     def answered(self, method: str, route: str, status: int) -> None:
         """One call was answered; `route` is the path as declared, without ids."""

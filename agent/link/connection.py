@@ -6,9 +6,11 @@ never reconnects: whoever owns the messages decides what to send again on the ne
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
@@ -114,7 +116,6 @@ class MqttConnection:
         self._subscriptions: dict[int, asyncio.Future[int]] = {}
         self._waiting: deque[PubAck | Message] = deque()
         self._arrived = asyncio.Event()
-        self._ended = asyncio.Event()
         self._lost: ConnectionLost | None = None
         self._reading = False
         self._chores: asyncio.TimerHandle | None = None
@@ -205,15 +206,25 @@ class MqttConnection:
             raise SubscriptionRefused(topic_filter, code)
 
     async def disconnect(self) -> None:
-        """Says goodbye after everything handed over before; the broker then forgets the will. Bounded by 2 s."""
+        """Says goodbye after everything handed over before, and waits for the broker to hang up. Bounded by 2 s.
+
+        The broker then forgets the will. A socket that is closed while the broker's words lie unread in it would be
+        reset, and the goodbye lost.
+        """
         if self._client is None or self._lost:
             return
+        self._stop_reading()
+        held = socket.socket(fileno=os.dup(self._client.sock.fileno()))  # paho closes its own with the last byte
+        held.setblocking(False)
         self._client.disconnect()
         try:
             async with asyncio.timeout(DISCONNECT_TIMEOUT_S):
-                await self._ended.wait()
-        except TimeoutError:
-            self._end(ConnectionLost(f"{self.endpoint} did not take the goodbye in time"))
+                while await asyncio.get_running_loop().sock_recv(held, RECEIVE_BYTES_MAX):
+                    pass
+        except OSError as error:  # TimeoutError among them
+            self._end(ConnectionLost(f"{self.endpoint} did not take the goodbye: {str(error) or 'not in time'}"))
+        finally:
+            held.close()
 
     # --- paho's side ---------------------------------------------------------------------------------------
 
@@ -305,8 +316,10 @@ class MqttConnection:
     def _on_unregister_write(self, _client: Client, _userdata: Any, sock: Any) -> None:
         asyncio.get_running_loop().remove_writer(sock.fileno())
 
-    def _on_socket_close(self, _client: Client, _userdata: Any, _sock: Any) -> None:
+    def _on_socket_close(self, _client: Client, _userdata: Any, sock: Any) -> None:
         self._stop_reading()
+        with suppress(OSError):  # it may be broken already
+            sock.shutdown(socket.SHUT_WR)  # so that a broker that waits for our end hears it while we wait for its own
         if self._chores:
             self._chores.cancel()
 
@@ -361,7 +374,6 @@ class MqttConnection:
             if not granted.done():
                 granted.set_exception(lost)
         self._arrived.set()
-        self._ended.set()
 
     def _close(self, lost: ConnectionLost | None = None) -> None:
         self._stop_reading()
