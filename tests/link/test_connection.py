@@ -226,6 +226,7 @@ async def test_an_idle_connection_stays_by_its_keep_alive(kind: BrokerKind, tmp_
         assert await following(device) in (PubAck(mid, 0x00), PubAck(mid, 0x10))
 
 
+@pytest.mark.case("N2")
 async def test_a_silent_line_ends_the_connection_after_the_keep_alive(tmp_path: Path) -> None:
     async with (
         running_broker("mosquitto", tmp_path) as broker,
