@@ -1,4 +1,4 @@
-"""Delivery to the cloud over MQTT 5: what is acknowledged is delivered, and nothing else is."""
+"""Delivery to the cloud over MQTT: what is acknowledged is delivered, and nothing else is."""
 
 from agent.link.backoff import Backoff
 from agent.link.broker_access import BrokerAccess
@@ -13,6 +13,7 @@ from agent.link.errors import (
     SubscriptionRefused,
 )
 from agent.link.link import Link
+from agent.link.protocol_choice import MqttVersion, ProtocolChoice
 from agent.link.receipts import DayAnswer, Receipts, StreamReceipt
 from agent.link.status import LinkState, LinkStatus
 
@@ -31,6 +32,8 @@ __all__ = [
     "Login",
     "Message",
     "MqttConnection",
+    "MqttVersion",
+    "ProtocolChoice",
     "PubAck",
     "ReceiptRefused",
     "Receipts",

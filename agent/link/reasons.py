@@ -4,13 +4,23 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["DELIVERED", "NO_MATCHING_SUBSCRIBERS", "QUOTA", "reason_name"]
+__all__ = [
+    "DELIVERED",
+    "KEEP_ALIVE_TIMEOUT",
+    "NO_MATCHING_SUBSCRIBERS",
+    "QUOTA",
+    "SESSION_TAKEN_OVER",
+    "reason_name",
+]
 
 NO_MATCHING_SUBSCRIBERS: Final = 0x10
 DELIVERED: Final = frozenset({0x00, NO_MATCHING_SUBSCRIBERS})
 """PUBACK codes that let a cursor move. 0x10 is the broker's word that it took the message and nobody listens."""
 QUOTA: Final = frozenset({0x89, 0x93, 0x96, 0x97, 0x9F})
 """The broker asks for less: slow down the whole connection, and do not come back at once."""
+
+KEEP_ALIVE_TIMEOUT: Final = 0x8D
+SESSION_TAKEN_OVER: Final = 0x8E
 
 _NAMES: Final[Mapping[int, str]] = MappingProxyType(
     {

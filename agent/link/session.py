@@ -20,6 +20,7 @@ from agent.link.device_state import DeviceState
 from agent.link.errors import ConnectionLost, ReceiptRefused, SubscriptionRefused
 from agent.link.inbox import Inbox
 from agent.link.ledger_word import LedgerWord
+from agent.link.muted_topics import MutedTopics
 from agent.link.outbox import Outbox
 from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, reason_name
 from agent.link.receipts import Gap, Receipts, Rewind, StartEpoch, compare, parse_receipts, tell_of_our_epoch
@@ -31,6 +32,7 @@ from agent.topics import Channel, DeviceName
 __all__ = ["BATCH_CONTENT_TYPE", "Parts", "Session"]
 
 BATCH_CONTENT_TYPE: Final = "application/cloudevents-batch+json"
+EVENT_CONTENT_TYPE: Final = "application/cloudevents+json"  # CloudEvents MQTT binding 1.0.2, 3.2: one structured event
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class Parts:
     settings: LinkSettings
     clock: Clock
     ledger: LedgerWord
+    muted: MutedTopics
     inbox: Inbox
     reader: Executor
     """Reads the log, one batch at a time."""
@@ -137,11 +140,15 @@ class Session:
     async def _receipts_on_connect(self) -> Receipts | None:
         """The newest receipts within `receipt_wait_s`; what lags behind our cursors gets that long to catch up."""
         receipts: Receipts | None = None
+        if self._is_muted(self._receipt_topic):
+            return None
         try:
             async with asyncio.timeout(self._parts.settings.receipt_wait_s):
                 await self._connection.subscribe(self._receipt_topic)
                 async for event in self._connection:
                     found = self._receipts_in(event)
+                    if isinstance(event, Message):
+                        self._connection.acknowledge(event)
                     if found is None:
                         continue
                     actions = self._compare(found)
@@ -215,11 +222,16 @@ class Session:
                 self._parts.outbox.puback(event.mid, event.code, self._parts.clock.monotonic_s())
                 self._parts.work.set()
                 self._parts.moved.set()
-            elif event.topic != self._receipt_topic and not self._parts.inbox.put(event.topic, event.payload):
-                raise ConnectionLost("connecting again: more came down than can be taken at once")
+            elif event.topic != self._receipt_topic:
+                done = partial(self._connection.acknowledge, event)
+                if not self._parts.inbox.put(event.topic, event.payload, done):
+                    raise ConnectionLost("connecting again: more came down than can be taken at once")
+                continue
             receipts = self._receipts_in(event)
             if receipts and not self._repeats(event, receipts):
                 self._hear_late(receipts, acknowledged_before)
+            if isinstance(event, Message):
+                self._connection.acknowledge(event)
 
     async def _hear_others(self) -> None:
         """Subscribe to what others want, now and as they ask for more."""
@@ -232,7 +244,15 @@ class Session:
         await self._parts.again.wait()
         raise ConnectionLost("connecting again: events are to be sent once more")
 
+    def _is_muted(self, topic_filter: str) -> bool:
+        why = self._parts.muted.reason(topic_filter, self._parts.clock.monotonic_s())
+        if why:
+            _warn("link.not_heard", f"{topic_filter} is not listened to: {why}")
+        return bool(why)
+
     async def _subscribe(self, topic_filter: str) -> None:
+        if self._is_muted(topic_filter):
+            return
         try:
             await self._connection.subscribe(topic_filter)
         except SubscriptionRefused as refused:
@@ -261,9 +281,10 @@ class Session:
             if publish is None:
                 self._parts.moved.set()
                 continue
-            mid = self._connection.publish(
-                self._topics[publish.stream], publish.payload, content_type=BATCH_CONTENT_TYPE
-            )
+            content_type, payload = BATCH_CONTENT_TYPE, publish.payload
+            if self._parts.settings.batching == "off":
+                content_type, payload = EVENT_CONTENT_TYPE, payload[1:-1]  # an array of one
+            mid = self._connection.publish(self._topics[publish.stream], payload, content_type=content_type)
             outbox.handed_over(publish, mid, clock.monotonic_s())
 
     async def _work_or(self, wait_s: float | None) -> None:

@@ -22,7 +22,7 @@ from tests.examples import EXAMPLES
 from tests.link.peers import until
 
 NAME: Final = DeviceName("store-1", "box-1")
-QUICK: Final = {"backoff_min_s": 0.02, "backoff_max_s": 0.2, "receipt_wait_s": 0.2}
+QUICK: Final = {"backoff_min_s": 0.02, "backoff_max_s": 0.2, "connect_interval_s": 0, "receipt_wait_s": 0.2}
 SALE, SCAN, STOCK, SENSOR = "pos.sale.v1", "pos.scan.v1", "stock.level.v1", "environment.v1"
 
 
@@ -137,7 +137,7 @@ class Cloud:
                 self.states.append(json.loads(message.payload))
             else:
                 self.batches.setdefault(message.topic.value.rpartition("/")[2], []).append(message.payload)
-                self.content_types.add(vars(message.properties)["ContentType"])
+                self.content_types.add(vars(message.properties).get("ContentType", ""))
 
     @classmethod
     @asynccontextmanager

@@ -361,8 +361,9 @@ async def test_a_subscription_ends_with_its_connection() -> None:
             await device.subscribe("a/#")
 
 
-async def test_an_answer_to_nothing_and_a_second_connack_are_ignored() -> None:
-    answer = connack() + connack() + b"\x40\x02\x00\x63" + b"\xe0\x00"
+async def test_answers_to_nothing_are_ignored() -> None:
+    puback, suback = b"\x40\x02\x00\x63", b"\x90\x04\x00\x63\x00\x00"
+    answer = connack() + puback + puback + suback + b"\xd0\x00" + b"\xe0\x00"
     async with serving(broker_that(answer)) as port, connection(port) as device:
         with pytest.raises(ConnectionLost, match="without a reason"):
             await following(device)
