@@ -241,14 +241,12 @@ class MqttConnection:
         said = vars(properties) if properties else {}  # paho keeps what the broker sent as attributes
         if said.get("MaximumQoS", 1) == 0:
             raise Unacceptable("takes no publish with QoS 1: nothing could be acknowledged")
+        client.ping_every(self._keepalive_s)
         limits = ServerLimits(
             receive_maximum=said.get("ReceiveMaximum", self.limits.receive_maximum),
             packet_bytes_max=said.get("MaximumPacketSize", self.limits.packet_bytes_max),
             client_id=said.get("AssignedClientIdentifier", self.limits.client_id),
         )
-        if not (limits.receive_maximum and limits.packet_bytes_max):
-            raise Unacceptable("takes no publish at all: its CONNACK has a limit of 0")
-        client.ping_every(self._keepalive_s)
         self._accepted.set_result(limits)
 
     def _on_disconnect(
