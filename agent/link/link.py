@@ -132,7 +132,7 @@ class Link:
         now_s = self._clock.monotonic_s()
         online_s = now_s - self._connected_at_s if self._state is LinkState.ONLINE else 0.0
         reasons = list(outbox.troubles.values()) if self._state is LinkState.ONLINE else [self._reason]
-        reasons += [self._take_overs.reason(online_s), *self._muted.reasons(now_s)]
+        reasons += [self._take_overs.reason(online_s), *self._muted.reasons(now_s), *self._ledger.troubles]
         latencies_s = sorted(outbox.latencies_s)
         return LinkStatus(
             state=self._state,

@@ -17,11 +17,12 @@ from agent.errors import EnvironmentFault, LogUnreadable, StorageFailed
 from agent.event_types import Stream
 from agent.link.connection import Message, MqttConnection, PubAck
 from agent.link.device_state import DeviceState
-from agent.link.errors import ConnectionLost, ReceiptRefused, SubscriptionRefused
+from agent.link.errors import ConnectionLost, EndedByUs, ReceiptRefused, SubscriptionRefused
 from agent.link.inbox import Inbox
 from agent.link.ledger_word import LedgerWord
 from agent.link.muted_topics import MutedTopics
 from agent.link.outbox import Outbox
+from agent.link.protocol_choice import MqttVersion
 from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, reason_name
 from agent.link.receipts import Gap, Receipts, Rewind, StartEpoch, compare, parse_receipts, tell_of_our_epoch
 from agent.log import CLOUD, EventLog, Place
@@ -90,6 +91,7 @@ class Session:
                 asyncio.create_task(self._renew_state(), name="link state"),
                 asyncio.create_task(self._hear_others(), name="link inbox"),
                 asyncio.create_task(self._be_asked_again(), name="link again"),
+                asyncio.create_task(self._miss_receipts(), name="link receipts"),
             )
         finally:
             outbox.disconnected()
@@ -110,6 +112,8 @@ class Session:
             receipts = ledger.pending
         if receipts is None:
             return
+        ledger.spoke(unasked=False)
+        ledger.still_lacks(action for action in self._compare(receipts, cursors) if isinstance(action, Rewind))
         if await self._rewind(self._compare(receipts, cursors)):
             await self._rewind(self._compare(receipts, cursors))  # retention may have come in between, but cannot now
         for action in self._compare(receipts, cursors):
@@ -194,6 +198,7 @@ class Session:
         """
         ledger = self._parts.ledger
         first, self._ledger_heard = not self._ledger_heard, True
+        ledger.spoke(unasked=not first)
         asked = self._compare(receipts)
         rewinds = [action for action in asked if isinstance(action, Rewind)]
         reasons = [action.reason for action in asked if isinstance(action, StartEpoch)]
@@ -219,7 +224,11 @@ class Session:
     async def _take_answers(self, acknowledged_before: Mapping[Stream, Place]) -> None:
         async for event in self._connection:
             if isinstance(event, PubAck):
-                self._parts.outbox.puback(event.mid, event.code, self._parts.clock.monotonic_s())
+                outbox, now_s = self._parts.outbox, self._parts.clock.monotonic_s()
+                in_flight = outbox.in_flight
+                outbox.puback(event.mid, event.code, now_s)
+                if outbox.in_flight < in_flight:  # it was of events, not of our state
+                    self._parts.ledger.broker_took(now_s)
                 self._parts.work.set()
                 self._parts.moved.set()
             elif event.topic != self._receipt_topic:
@@ -249,6 +258,16 @@ class Session:
         if why:
             _warn("link.not_heard", f"{topic_filter} is not listened to: {why}")
         return bool(why)
+
+    async def _miss_receipts(self) -> None:
+        """An MQTT 3.1.1 broker acknowledges what it throws away: of that, a ledger cannot speak unless it is asked."""
+        ledger, clock = self._parts.ledger, self._parts.clock
+        if self._connection.version is MqttVersion.V5:
+            await asyncio.Event().wait()
+        while (left_s := ledger.silence_left_s(clock.monotonic_s())) > 0:
+            await asyncio.sleep(left_s)
+        ledger.asked()
+        raise EndedByUs("connecting again: the ledger has not said that it got what the broker took")
 
     async def _subscribe(self, topic_filter: str) -> None:
         if self._is_muted(topic_filter):

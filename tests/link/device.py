@@ -75,7 +75,8 @@ class Device:
 
 @asynccontextmanager
 async def device(folder: Path, port: int, **changes: Any) -> AsyncIterator[Device]:  # Any: link settings by name
-    """A device whose link runs, with its log in `folder/log`."""
+    """A device whose link runs, with its log in `folder/log`; `inbox` may be among the changes."""
+    inbox = changes.pop("inbox", None)
     clock = SystemClock()
     new_id = IdFactory(clock.wall, Random())
     log = EventLog.open(folder / "log", LogSettings(), clock=clock, new_id=new_id)
@@ -88,6 +89,7 @@ async def device(folder: Path, port: int, **changes: Any) -> AsyncIterator[Devic
             random=Random(),
             new_id=new_id,
             version="1.2.3",
+            inbox=inbox,
         )
         decoder = EventDecoder(Origin(NAME), wall=clock.wall, new_id=new_id)
         one = Device(log, link, asyncio.create_task(link.run(), name="link"), decoder)
