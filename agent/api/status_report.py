@@ -109,11 +109,6 @@ class StatusReport:
                 yield f"{listener.kind} listener: {listener.problem}"
         if link.reason and link.state is not LinkState.DISABLED:
             yield f"link: {link.reason}"
-        if link.state is LinkState.ONLINE and not link.verifiable:
-            yield (
-                f"link: MQTT {link.protocol}: refusals cannot be seen, so delivery is not verifiable without receipts,"
-                " and the ledger has sent none"
-            )
         if link.unheard:
             yield f"link: nobody subscribes to what we publish ({link.unheard:,} times so far): is the cloud side up?"
         for name, problem in self._packs.problems.items():

@@ -39,6 +39,9 @@ CURSOR_STOP_TIMEOUT_S: Final = 5.0
 
 _GOOD_STATES: Final = (LinkState.ONLINE, LinkState.CONNECTING, LinkState.DISABLED)
 _STOPPED: Final = "stopped"
+_NOT_VERIFIABLE: Final = (
+    "MQTT 3.1.1: refusals cannot be seen, so delivery is not verifiable without receipts, and the ledger has sent none"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +134,10 @@ class Link:
         outbox = self._outbox
         now_s = self._clock.monotonic_s()
         online_s = now_s - self._connected_at_s if self._state is LinkState.ONLINE else 0.0
-        reasons = list(outbox.troubles.values()) if self._state is LinkState.ONLINE else [self._reason]
+        verifiable = self._spoken is not MqttVersion.V3 or self._ledger.newest is not None
+        reasons = [self._reason]
+        if self._state is LinkState.ONLINE:
+            reasons = [*outbox.troubles.values(), "" if verifiable else _NOT_VERIFIABLE]
         reasons += [self._take_overs.reason(online_s), *self._muted.reasons(now_s), *self._ledger.troubles]
         latencies_s = sorted(outbox.latencies_s)
         return LinkStatus(
@@ -140,7 +146,7 @@ class Link:
             reason="; ".join(filter(None, reasons)),
             broker=f"{self._settings.host}:{self._settings.port}",
             protocol=self._spoken or "",
-            verifiable=self._spoken is not MqttVersion.V3 or self._ledger.newest is not None,
+            verifiable=verifiable,
             in_flight=outbox.in_flight,
             published=outbox.tally.published_events,
             acknowledged=outbox.tally.acknowledged_events,

@@ -1,4 +1,4 @@
-"""One MQTT 5 connection (3.1.1: `test_mqtt_3.py`): both brokers, a broker behind TLS, and servers that are no brokers at all."""
+"""One MQTT 5 connection: both brokers, a broker behind TLS, and servers that are no brokers at all."""
 
 import asyncio
 from pathlib import Path

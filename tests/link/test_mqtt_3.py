@@ -10,16 +10,14 @@ from typing import get_args
 
 import pytest
 
-from agent.clock import SystemClock
 from agent.event_types import Stream
 from agent.link import LinkState, Message, MqttConnection, MqttVersion, PubAck, SubscriptionRefused, Will
 from agent.link.dial import Endpoint
 from agent.link.errors import BrokerRefused, ConnectionLost
 from sim.broker import Broker, BrokerKind, running_broker
-from sim.cloud.ledger import Ledger
-from sim.cloud.twin import CloudTwin
 from sim.network import FaultProxy
-from tests.link.device import NAME, SALE, STOCK, Device, device
+from tests.link.device import SALE, STOCK, Device, device
+from tests.link.ledger_world import in_ledger, twin
 from tests.link.peers import DEADLINE_S, read_packet, serving, until
 from tests.link.raw_broker import CONNACK_3, broker_that
 
@@ -142,6 +140,7 @@ async def test_a_broker_without_mqtt_5_is_found_out_and_remembered_and_the_weake
         await one.delivered()
         status = one.link.status()
         assert (status.state, status.protocol, status.verifiable) == (LinkState.ONLINE, "3.1.1", False)
+        assert "delivery is not verifiable without receipts" in status.reason
         tried = proxy.connections
         assert tried == 3  # two with MQTT 5
         proxy.cut()
@@ -189,31 +188,10 @@ NO_STOCK = "topic readwrite sf/#\ntopic deny sf/v1/+/+/evt/stock\n"
 ALL = "topic readwrite sf/#\n"
 
 
-@asynccontextmanager
-async def twin(folder: Path, port: int) -> AsyncIterator[Ledger]:
-    """The cloud's ledger, listening."""
-    ledger = Ledger.open(folder / "ledger.sqlite", SystemClock())
-    cloud = CloudTwin(ledger, "127.0.0.1", port)
-    running = asyncio.create_task(cloud.run())
-    try:
-        await asyncio.wait_for(cloud.connected.wait(), DEADLINE_S)
-        yield ledger
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        ledger.close()
-
-
 async def sell_on(one: Device) -> None:
     while True:
         await one.append(SALE)
         await one.delivered()
-
-
-def in_ledger(ledger: Ledger, stream: Stream) -> int:
-    """Up to which sequence the ledger has everything of a stream."""
-    books = ledger.books(f"{NAME.site}/{NAME.device}")
-    return max((book.holes.upto for book in books if book.key.stream == stream), default=0)
 
 
 def allow_all(broker: Broker) -> None:
@@ -245,6 +223,7 @@ async def test_by_its_receipts_it_is_noticed_told_and_sent_again(
     ):
         await until(lambda: one.link.receipts() is not None)
         assert one.link.status().verifiable
+        assert one.link.status().reason == ""
         await one.append(STOCK, 20)
         await one.delivered()  # so the broker says
         seller = asyncio.create_task(sell_on(one) if others else asyncio.Event().wait())
