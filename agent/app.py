@@ -34,6 +34,7 @@ from agent.quarantine_desk import QuarantineDesk
 from agent.room_keeper import RoomKeeper
 from agent.salvage import Salvage
 from agent.settings import ClockSettings, Settings, SiteSettings
+from agent.site_type_files import load_site_types
 from agent.till_requests import TillRequests
 from agent.topics import DeviceName
 
@@ -84,7 +85,8 @@ class Agent:
         random = system_random()
         new_id = IdFactory(clock.wall, random)
         name = DeviceName(settings.site.id, settings.device.id)
-        decoder = EventDecoder(_origin(name, settings.site), wall=clock.wall, new_id=new_id)
+        site_types = load_site_types(settings.events)
+        decoder = EventDecoder(_origin(name, settings.site), wall=clock.wall, new_id=new_id, site_types=site_types)
         log = EventLog.open(folder.log, settings.log, clock=clock, new_id=new_id)
         closing.push_async_callback(log.close)
         catalogue = Catalogue.open(folder.decide / "model.sqlite")

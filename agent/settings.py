@@ -25,6 +25,7 @@ __all__ = [
     "ClockSettings",
     "DecideSettings",
     "DeviceSettings",
+    "EventSettings",
     "LinkSettings",
     "LogSettings",
     "Section",
@@ -191,6 +192,23 @@ class LinkSettings(Section):
         return self
 
 
+class EventSettings(Section):
+    """Event types beyond the built-in ones."""
+
+    types_folder: FileName = Field(
+        "", description="folder of JSON Schema files, one for each event type of this site", examples=["event-types"]
+    )
+    unknown_types: Literal["refuse", "keep"] = Field(
+        "refuse", description="keep: events of types unknown here are stored and forwarded unread"
+    )
+    keep_refused_days: int = Field(
+        0, ge=0, le=30, description="days to keep bodies of refused events, to debug a producer; 0 keeps none"
+    )
+    unknown_stream: Literal["sales", "stock", "kiosk", "touch", "health", "sensor"] = Field(
+        "sensor", description="stream of unknown types that are kept; sales and stock are never shed"
+    )
+
+
 class ApiSettings(Section):
     """The local HTTP API. The Unix socket is always there."""
 
@@ -304,6 +322,7 @@ class Settings(Section):
     device: DeviceSettings = DeviceSettings()
     log: LogSettings = LogSettings()
     link: LinkSettings = LinkSettings()
+    events: EventSettings = EventSettings()
     api: ApiSettings = ApiSettings()
     decide: DecideSettings = DecideSettings()
     clock: ClockSettings = ClockSettings()

@@ -49,6 +49,7 @@ from agent.packs import OfferBook, Packs
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.quarantine_desk import QuarantineDesk
+from agent.refused_bodies import RefusedBodies
 from agent.settings import Settings
 from agent.till_requests import TillRequests
 
@@ -101,6 +102,8 @@ class LocalApi:
         self._streams = EventStreams(settings.api.sse_clients_max, self._metrics, heartbeat_s=heartbeat_s)
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
+        self._site_types = decoder.site_types
+        self._refused = _refused_bodies(settings, folder, log, clock)
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
         shelf, news = Shelf(offers, clock), ShelfNews(packs)
         self._products = ProductRoutes(catalogue, shelf, news)
@@ -110,7 +113,9 @@ class LocalApi:
             catalogue=catalogue, baskets=baskets, packs=packs, fleet=fleet, shed=shed, clock=clock,
         )  # fmt: skip
         self.routes: Final[list[Route]] = [
-            *Intake(log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding).routes(),
+            *Intake(
+                log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding, self._refused
+            ).routes(),
             *BasketRoutes(baskets, self._streams, news).routes(),
             *TillRoutes(till_requests, self._recorder, self._streams, clock).routes(),
             *self._products.routes(),
@@ -158,6 +163,7 @@ class LocalApi:
                 await self._recording
         await self._products.close()
         await asyncio.to_thread(self._decoding.shutdown)
+        await self._refused.settled()
 
     async def wait_failed(self) -> None:
         """Never returns while all is well; raises if the API's own work died, which must end the process."""
@@ -190,7 +196,7 @@ class LocalApi:
     ) -> Iterator[Route]:
         yield from AgvRoutes(fleet).routes()
         yield from brings.routes()
-        yield from StatusRoutes(report, receipts, self._unready, self._metrics).routes()
+        yield from StatusRoutes(report, receipts, self._unready, self._metrics, self._site_types).routes()
         yield self._openapi_route()
 
     def _openapi_route(self) -> Route:
@@ -211,6 +217,17 @@ class LocalApi:
 
     def _unready(self) -> str:
         return "the agent is stopping" if self._stopping else ""
+
+
+def _refused_bodies(settings: Settings, folder: DataFolder, log: EventLog, clock: Clock) -> RefusedBodies:
+    kept = RefusedBodies(
+        folder.refused,
+        days=settings.events.keep_refused_days,
+        clock=clock,
+        has_room=lambda: log.room_bytes > log.reserve_bytes,
+    )
+    kept.clear()
+    return kept
 
 
 def _limits(settings: Settings) -> IntakeLimits:
