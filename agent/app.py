@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from agent import __version__
@@ -94,9 +95,7 @@ class Agent:
         decisions = self._decisions(catalogue.file, log, decoder, new_id, closing)
         offers, packs = _packs(folder, catalogue)
         inbox = PackInbox(packs, name)
-        link = Link(
-            log, name, settings.link, clock=clock, random=random, new_id=new_id, version=__version__, inbox=inbox
-        )
+        link = self._link(log, decoder, random, new_id, inbox)
         baskets = BasketBoard()
         _restore(baskets.restore, log, Stream.SALES)
         log.add_listener(baskets.on_commit)
@@ -128,6 +127,21 @@ class Agent:
         work |= {"packs": inbox.keep, "fleet": fleet.run, "room": room.run}
         work |= decisions.work() if decisions else {}
         return api, link, work | self._own_work(log, decoder, link)
+
+    def _link(
+        self, log: EventLog, decoder: EventDecoder, random: Random, new_id: Callable[[], str], inbox: PackInbox
+    ) -> Link:
+        return Link(
+            log,
+            DeviceName(self._settings.site.id, self._settings.device.id),
+            self._settings.link,
+            decoder=decoder,
+            clock=self._clock,
+            random=random,
+            new_id=new_id,
+            version=__version__,
+            inbox=inbox,
+        )
 
     def _decisions(
         self,

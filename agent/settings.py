@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from agent.event_model import Stream
 from agent.topics import LevelName
 
 __all__ = [
@@ -57,6 +58,18 @@ def _check_zone(name: str) -> str:
         return ZoneInfo(name).key
     except (KeyError, ValueError, OSError):  # unknown, not a zone name at all, a folder of zones
         raise PydanticCustomError("time_zone", "unknown time zone") from None
+
+
+def _streams(names: str) -> frozenset[Stream]:
+    return frozenset(Stream(name.strip()) for name in names.split(",") if name.strip())
+
+
+def _check_streams(names: str) -> str:
+    try:
+        _streams(names)
+    except ValueError:
+        raise PydanticCustomError("streams", "unknown stream") from None
+    return names
 
 
 def _from_settings_folder(name: str, info: ValidationInfo) -> str:
@@ -174,14 +187,40 @@ class LinkSettings(Section):
     backoff_max_s: float = Field(60.0, gt=0, le=3_600, description="last ceiling of that wait")
     connect_interval_s: float = Field(1.0, ge=0, le=60, description="at least this between two CONNECTs of a client")
     window_publishes: int = Field(20, ge=1, le=1_000, description="publishes without PUBACK at a time")
-    batch_events_max: int = Field(200, ge=1, le=10_000, description="events in one publish")
+    batch_events_max: int = Field(1_000, ge=1, le=10_000, description="events in one publish")
     batch_bytes_max: int = Field(120_000, ge=1_024, le=MEBIBYTE, description="bytes in one publish")
     batching: Literal["on", "off"] = Field(
         "on", description="off sends each event in a publish of its own, as the MQTT binding of CloudEvents has it"
     )
     linger_s: float = Field(0.02, ge=0, le=10, description="how long a small batch waits for company")
+    publishes_per_s_max: float = Field(
+        0.0, ge=0, le=10_000, description="publishes a second; 0 is no cap (AWS IoT takes 100 of a connection)"
+    )
+    catch_up_spread_s: float = Field(
+        5.0, ge=0, le=600, description="after an outage, catching up begins at random within this time"
+    )
+    strict_order: Annotated[str, AfterValidator(_check_streams)] = Field(
+        "sales, stock, agv, audit",
+        max_length=200,
+        description="streams whose new events never pass by their own backlog",
+        json_schema_extra={"expected": "names of streams with commas between"},
+    )
+    park_after_tries: int = Field(
+        5, ge=1, le=1_000, description="refusals (not authorized, invalid, …) after which a batch is left behind"
+    )
+    parked_retry_s: float = Field(
+        3_600.0, ge=0, le=604_800, description="how often what is left behind is tried again; 0 is only when asked"
+    )
+    unheard: Literal["accept", "hold"] = Field(
+        "accept", description="what the broker takes though nobody subscribes: delivered, or to be sent again"
+    )
     receipt_wait_s: float = Field(1.0, ge=0, le=30, description="wait for the ledger's retained receipt on connect")
     state_interval_s: float = Field(15.0, gt=0, le=3_600, description="how often the retained state is renewed")
+
+    @property
+    def ordered(self) -> frozenset[Stream]:
+        """The streams of `strict_order`."""
+        return _streams(self.strict_order)
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

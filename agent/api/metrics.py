@@ -41,6 +41,17 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self._decision = Histogram(
+            "storeforward_decision_seconds",
+            "From a question's arrival to its decision",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._decisions_late = Counter(
+            "storeforward_decisions_late",
+            "Decisions that missed their deadline: without suggestions",
+            registry=registry,
+        )
         self._requests = Counter(
             "storeforward_http_requests", "Calls of the local API", ["method", "route", "status"], registry=registry
         )
@@ -62,6 +73,11 @@ class Metrics:
     def appended(self, took_s: float) -> None:
         """One call's events are durable."""
         self._append.observe(took_s)
+
+    def decided(self, took_s: float, *, late: bool) -> None:
+        """One question was decided on; a late one's answer shows nothing."""
+        self._decision.observe(took_s)
+        self._decisions_late.inc(late)
 
     def answered(self, method: str, route: str, status: int) -> None:
         """One call was answered; `route` is the path as declared, without ids."""
@@ -117,6 +133,22 @@ def _link_metrics(link: LinkStatus) -> Iterator[Metric]:
     for code, count in link.refused.items():
         refused.add_metric([code], count)
     yield refused
+    parked = GaugeMetricFamily(
+        "storeforward_events_parked", "Events that the broker does not take", labels=["stream", "code"]
+    )
+    for one in link.parked:
+        parked.add_metric([one.stream.value, f"0x{one.code:02X}"], one.events)
+    yield parked
+    if link.caught_up_at is not None:
+        yield GaugeMetricFamily(
+            "storeforward_link_caught_up_timestamp_seconds",
+            "When nothing will wait any more, as seen now",
+            value=link.caught_up_at.timestamp(),
+        )
+    if link.publishes_per_s is not None:
+        yield GaugeMetricFamily(
+            "storeforward_link_publishes_per_second", "How many may leave a second", value=link.publishes_per_s
+        )
     puback = GaugeMetricFamily(
         "storeforward_puback_seconds", "From a publish to its PUBACK, over the last ones", labels=["quantile"]
     )

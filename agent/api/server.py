@@ -120,7 +120,7 @@ class LocalApi:
             *TillRoutes(till_requests, self._recorder, self._streams, clock).routes(),
             *self._products.routes(),
             *OfferRoutes(offers, packs, clock).routes(),
-            *DecisionRoutes(adviser, shelf, log, decoder).routes(),
+            *DecisionRoutes(adviser, shelf, log, decoder, self._metrics).routes(),
             *QuarantineRoutes(quarantine).routes(),
             *self._own_routes(report, receipts, fleet, BringRoutes(fleet, self._products.product, log, decoder)),
         ]

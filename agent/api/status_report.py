@@ -111,6 +111,9 @@ class StatusReport:
             yield f"link: {link.reason}"
         if link.unheard:
             yield f"link: nobody subscribes to what we publish ({link.unheard:,} times so far): is the cloud side up?"
+        for parked in link.parked:
+            events = f"{parked.events:,} {'event' if parked.events == 1 else 'events'} of {parked.stream}"
+            yield f"link: {events} left behind, as the broker does not take them: {parked.reason}"
         for name, problem in self._packs.problems.items():
             yield f"pack {name}: {problem}"
         for vehicle in self._fleet.statuses():

@@ -15,7 +15,7 @@ from agent.link.errors import (
 from agent.link.link import Link
 from agent.link.protocol_choice import MqttVersion, ProtocolChoice
 from agent.link.receipts import DayAnswer, Receipts, StreamReceipt
-from agent.link.status import LinkState, LinkStatus
+from agent.link.status import LinkState, LinkStatus, ParkedStatus
 
 __all__ = [
     "Backoff",
@@ -33,6 +33,7 @@ __all__ = [
     "Message",
     "MqttConnection",
     "MqttVersion",
+    "ParkedStatus",
     "ProtocolChoice",
     "PubAck",
     "ReceiptRefused",

@@ -6,9 +6,11 @@ never reconnects: whoever owns the messages decides what to send again on the ne
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 from collections import deque
+from contextlib import suppress
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, Self
@@ -82,7 +84,6 @@ class MqttConnection:
         """Messages that the broker wants acknowledged, in the order in which it has to hear it."""
         self._done: set[int] = set()
         self._arrived = asyncio.Event()
-        self._ended = asyncio.Event()
         self._lost: ConnectionLost | None = None
         self._reading = False
         self._chores: asyncio.TimerHandle | None = None
@@ -189,15 +190,25 @@ class MqttConnection:
             raise SubscriptionRefused(topic_filter, code)
 
     async def disconnect(self) -> None:
-        """Says goodbye after everything handed over before; the broker then forgets the will. Bounded by 2 s."""
+        """Says goodbye after everything handed over before, and waits for the broker to hang up. Bounded by 2 s.
+
+        The broker then forgets the will. A socket that is closed while the broker's words lie unread in it would be
+        reset, and the goodbye lost.
+        """
         if self._client is None or self._lost:
             return
+        self._stop_reading()
+        held = socket.socket(fileno=os.dup(self._client.sock.fileno()))  # paho closes its own with the last byte
+        held.setblocking(False)
         self._client.disconnect()
         try:
             async with asyncio.timeout(DISCONNECT_TIMEOUT_S):
-                await self._ended.wait()
-        except TimeoutError:
-            self._end(ConnectionLost(f"{self.endpoint} did not take the goodbye in time"))
+                while await asyncio.get_running_loop().sock_recv(held, RECEIVE_BYTES_MAX):
+                    pass
+        except OSError as error:  # TimeoutError among them
+            self._end(ConnectionLost(f"{self.endpoint} did not take the goodbye: {str(error) or 'not in time'}"))
+        finally:
+            held.close()
 
     # --- paho's side ---------------------------------------------------------------------------------------
 
@@ -311,8 +322,10 @@ class MqttConnection:
     def _on_unregister_write(self, _client: Client, _userdata: Any, sock: Any) -> None:
         asyncio.get_running_loop().remove_writer(sock.fileno())
 
-    def _on_socket_close(self, _client: Client, _userdata: Any, _sock: Any) -> None:
+    def _on_socket_close(self, _client: Client, _userdata: Any, sock: Any) -> None:
         self._stop_reading()
+        with suppress(OSError):  # it may be broken already
+            sock.shutdown(socket.SHUT_WR)  # so that a broker that waits for our end hears it while we wait for its own
         if self._chores:
             self._chores.cancel()
 
@@ -378,7 +391,6 @@ class MqttConnection:
             if not granted.done():
                 granted.set_exception(lost)
         self._arrived.set()
-        self._ended.set()
 
     def _doubt(self) -> str:
         """What to ask when the connection ended before it was accepted, unless we know."""

@@ -84,6 +84,8 @@ class LedgerWord:
                     self._unhelped[rewind.stream] = rewind.place
                 else:
                     found.append(rewind)
+        if rewinds:  # it has more to say; until then its silence counts
+            self._unanswered_since_s = now_s
         return found
 
     def still_lacks(self, rewinds: Iterable[Rewind]) -> None:

@@ -5,26 +5,30 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from random import Random
 from typing import Final
 
 from agent.clock import Clock
 from agent.errors import EnvironmentFault, StoreforwardError
 from agent.event_types import Stream
+from agent.events import EventDecoder
 from agent.link.backoff import Backoff
 from agent.link.broker_access import BrokerAccess
 from agent.link.connection import MqttConnection, Will, packet_overhead_bytes
 from agent.link.device_state import DeviceState
 from agent.link.errors import BrokerRefused, ConnectionLost, LinkMisconfigured, MessageTooLarge
+from agent.link.eta import Eta
 from agent.link.inbox import Inbox, NoInbox
 from agent.link.ledger_word import LedgerWord
 from agent.link.muted_topics import MutedTopics
 from agent.link.outbox import Outbox
+from agent.link.parking_desk import ParkingDesk, parked_ranges
 from agent.link.protocol_choice import MqttVersion, ProtocolChoice
 from agent.link.reasons import QUOTA, reason_name
 from agent.link.receipts import DayAnswer, Receipts
 from agent.link.session import BATCH_CONTENT_TYPE, Parts, Session
-from agent.link.status import LinkState, LinkStatus
+from agent.link.status import LinkState, LinkStatus, parked_status
 from agent.link.take_overs import STABLE_AFTER_S, TakeOvers
 from agent.log import CLOUD, EventLog, Place
 from agent.log_lines import log_event
@@ -55,6 +59,7 @@ class Link:
         name: DeviceName,
         settings: LinkSettings,
         *,
+        decoder: EventDecoder,
         clock: Clock,
         random: Random,
         new_id: Callable[[], str],
@@ -69,14 +74,9 @@ class Link:
         self._version = version
         self._inbox = inbox or NoInbox()
         self._backoff = Backoff(settings.backoff_min_s, settings.backoff_max_s, random)
-        self._outbox = Outbox(
-            {stream: log.cursor(CLOUD, stream) for stream in Stream},
-            settings if settings.batching == "on" else settings.model_copy(update={"batch_events_max": 1}),
-            random,
-            overhead_bytes=max(
-                packet_overhead_bytes(name.topic(Channel.EVENTS, stream), BATCH_CONTENT_TYPE) for stream in Stream
-            ),
-        )
+        self._outbox = _outbox(log, name, settings, random)
+        self._desk = ParkingDesk(log, self._outbox, decoder, clock)
+        self._eta = Eta()
         self._work = asyncio.Event()
         self._moved = asyncio.Event()
         self._again = asyncio.Event()
@@ -94,7 +94,7 @@ class Link:
         self._connections = 0
         self._connected_at_s = 0.0
         self._connect_from_s = 0.0
-        """Not before; brokers count CONNECTs by client id (AWS IoT takes one a second)."""
+        """Brokers count CONNECTs by client id (AWS IoT takes one a second)."""
         self._state = LinkState.CONNECTING if settings.enabled else LinkState.DISABLED
         self._since = clock.wall()
         self._reason = "" if settings.enabled else "link.enabled is false: events stay in the log"
@@ -117,6 +117,7 @@ class Link:
                 reader,
                 self._work,
                 self._moved,
+                self._eta,
                 self._again,
             )
             try:
@@ -140,6 +141,7 @@ class Link:
             reasons = [*outbox.troubles.values(), "" if verifiable else _NOT_VERIFIABLE]
         reasons += [self._take_overs.reason(online_s), *self._muted.reasons(now_s), *self._ledger.troubles]
         latencies_s = sorted(outbox.latencies_s)
+        remaining_s = self._eta.remaining_s(self._clock.monotonic_s())
         return LinkStatus(
             state=self._state,
             since=self._since,
@@ -154,6 +156,9 @@ class Link:
             unheard=outbox.tally.unheard_publishes,
             refused={reason_name(code): count for code, count in outbox.refused_by_code.items()},
             troubles=outbox.troubles,
+            parked=parked_status(outbox.parked),
+            caught_up_at=None if remaining_s is None else self._clock.wall() + timedelta(seconds=round(remaining_s)),
+            publishes_per_s=outbox.publishes_per_s,
             reconnects=max(0, self._connections - 1),
             puback_p50_ms=_percentile_ms(latencies_s, 0.50),
             puback_p99_ms=_percentile_ms(latencies_s, 0.99),
@@ -173,6 +178,12 @@ class Link:
             await self._went_back.wait()
         else:
             await self._go_back()
+
+    def send_parked(self, stream: Stream | None = None) -> int:
+        """Try what is parked of a stream, or of all, at once or on the next connection; how many events that may be."""
+        events = self._outbox.send_parked(stream, self._clock.monotonic_s())
+        self._work.set()
+        return events
 
     def receipts(self) -> Receipts | None:
         """The ledger's newest receipts, with its answers to day closes; None until it has been heard."""
@@ -274,9 +285,11 @@ class Link:
             await self._moved.wait()
             self._moved.clear()
             try:
+                await self._store_cursors()  # first: on a full disk this is taken, and what is parked may not be
+                await self._desk.settle()
                 await self._store_cursors()
             except EnvironmentFault as fault:
-                message = f"delivered, but the log cannot note it yet: {fault}"
+                message = f"the log cannot note yet what was delivered or parked: {fault}"
                 log_event(_log, logging.WARNING, "link.cursor_failed", message)
                 self._moved.set()
                 await asyncio.sleep(CURSOR_RETRY_S)
@@ -289,6 +302,18 @@ class Link:
         except BaseException:
             self._outbox.put_back(advances)
             raise
+
+
+def _outbox(log: EventLog, name: DeviceName, settings: LinkSettings, random: Random) -> Outbox:
+    return Outbox(
+        {stream: log.cursor(CLOUD, stream) for stream in Stream},
+        settings if settings.batching == "on" else settings.model_copy(update={"batch_events_max": 1}),
+        random,
+        overhead_bytes=max(
+            packet_overhead_bytes(name.topic(Channel.EVENTS, stream), BATCH_CONTENT_TYPE) for stream in Stream
+        ),
+        parked=parked_ranges(log),
+    )
 
 
 def _percentile_ms(sorted_s: list[float], part: float) -> float | None:

@@ -18,12 +18,13 @@ from agent.event_types import Stream
 from agent.link.connection import Message, MqttConnection, PubAck
 from agent.link.device_state import DeviceState
 from agent.link.errors import ConnectionLost, EndedByUs, ReceiptRefused, SubscriptionRefused
+from agent.link.eta import Eta
 from agent.link.inbox import Inbox
 from agent.link.ledger_word import LedgerWord
 from agent.link.muted_topics import MutedTopics
 from agent.link.outbox import Outbox
 from agent.link.protocol_choice import MqttVersion
-from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, reason_name
+from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, OF_THE_PAYLOAD, reason_name
 from agent.link.receipts import Gap, Receipts, Rewind, StartEpoch, compare, parse_receipts, tell_of_our_epoch
 from agent.log import CLOUD, EventLog, Place
 from agent.log_lines import log_event
@@ -56,6 +57,7 @@ class Parts:
     """There may be something to send."""
     moved: asyncio.Event
     """There may be cursors to make durable."""
+    eta: Eta
     again: asyncio.Event
     """Somebody wants events sent again: the connection has to end, and the link goes back before the next."""
 
@@ -93,8 +95,14 @@ class Session:
                 asyncio.create_task(self._be_asked_again(), name="link again"),
                 asyncio.create_task(self._miss_receipts(), name="link receipts"),
             )
-        finally:
-            outbox.disconnected()
+        except ConnectionLost as lost:
+            suspicious = not isinstance(lost, EndedByUs) and lost.code in OF_THE_PAYLOAD
+            outbox.disconnected(self._parts.clock.monotonic_s(), suspicious=suspicious)
+            self._parts.moved.set()  # something may be parked for it
+            raise
+        except BaseException:
+            outbox.disconnected(self._parts.clock.monotonic_s())
+            raise
 
     async def say_goodbye(self) -> None:
         """A last state, then the end of the connection; bounded."""
@@ -208,7 +216,7 @@ class Session:
             reasons += [action.reason for action in missed if not isinstance(action, Gap)]
         if reasons:
             ledger.pending = receipts
-            raise ConnectionLost(f"connecting again for what the ledger says: {reasons[0]}")
+            raise EndedByUs(f"connecting again for what the ledger says: {reasons[0]}")
 
     def _compare(
         self, receipts: Receipts, cursors: Mapping[Stream, Place] | None = None
@@ -234,7 +242,7 @@ class Session:
             elif event.topic != self._receipt_topic:
                 done = partial(self._connection.acknowledge, event)
                 if not self._parts.inbox.put(event.topic, event.payload, done):
-                    raise ConnectionLost("connecting again: more came down than can be taken at once")
+                    raise EndedByUs("connecting again: more came down than can be taken at once")
                 continue
             receipts = self._receipts_in(event)
             if receipts and not self._repeats(event, receipts):
@@ -251,7 +259,7 @@ class Session:
 
     async def _be_asked_again(self) -> None:
         await self._parts.again.wait()
-        raise ConnectionLost("connecting again: events are to be sent once more")
+        raise EndedByUs("connecting again: events are to be sent once more")
 
     def _is_muted(self, topic_filter: str) -> bool:
         why = self._parts.muted.reason(topic_filter, self._parts.clock.monotonic_s())
@@ -283,8 +291,10 @@ class Session:
         while True:
             now_s = clock.monotonic_s()
             if outbox.stalled(now_s):
-                raise ConnectionLost(f"no PUBACK for {self._parts.settings.puback_timeout_s:g} s")
+                raise EndedByUs(f"no PUBACK for {self._parts.settings.puback_timeout_s:g} s")
             outbox.set_heads({stream: log.head(stream) for stream in Stream}, now_s)
+            if self._parts.eta.due(now_s):
+                self._parts.eta.sample(max(0, log.waiting(CLOUD) - outbox.settled_ahead), now_s)
             wish = outbox.next_read(now_s)
             if wish is None:
                 await self._work_or(outbox.wait_s(now_s))
@@ -296,7 +306,7 @@ class Session:
                 self._warn_once("link.unreadable", f"stream {wish.stream} waits, the others go on: {fault}")
                 outbox.could_not_read(wish, str(fault), clock.monotonic_s())
                 continue
-            publish = outbox.loaded(wish, events)
+            publish = outbox.loaded(wish, events, clock.monotonic_s())
             if publish is None:
                 self._parts.moved.set()
                 continue

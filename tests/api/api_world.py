@@ -250,7 +250,9 @@ async def open_world(
         decoder = EventDecoder(Origin(name), wall=clock.wall, new_id=new_id)
         decisions = Decisions.open(catalogue.file, log, decoder, clock=clock, new_id=new_id)
         closing.push_async_callback(decisions.close)
-        link = Link(log, name, settings.link, clock=clock, random=Random(1), new_id=new_id, version="test")
+        link = Link(
+            log, name, settings.link, decoder=decoder, clock=clock, random=Random(1), new_id=new_id, version="test"
+        )
         till_requests = TillRequests(ttl_s=settings.api.till_request_ttl_s, new_id=new_id, basket=baskets.basket)
         offers = OfferBook()
         packs = Packs(PackShelf(folder.packs), {"offers": offers.load})

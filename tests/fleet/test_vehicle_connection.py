@@ -105,7 +105,7 @@ async def test_the_will_is_connectionbroken_retained_and_followed_by_online(kind
         Master.listening(broker.port, VEHICLE) as master,
         Desk.connected(proxy.port) as desk,
     ):
-        await desk.online()
+        await until(lambda: master.words == ["ONLINE"])  # a cut would take it along
         await cut_for_a_moment(proxy, desk)
         await until(lambda: len(master.words) >= 3)
         assert master.words[:3] == ["ONLINE", "CONNECTIONBROKEN", "ONLINE"]
@@ -209,7 +209,7 @@ async def test_header_ids_of_the_connection_topic_go_on_over_reconnects(kind: Br
         Master.listening(broker.port, VEHICLE) as master,
         Desk.connected(proxy.port) as desk,
     ):
-        await desk.online()
+        await until(lambda: master.words == ["ONLINE"])  # a cut would take it along
         await cut_for_a_moment(proxy, desk)
         await until(lambda: len(master.words) >= 3)
         first, broken, again, *_ = (each.body["headerId"] for each in master.of(FleetTopic.CONNECTION))

@@ -81,17 +81,18 @@ async def device(folder: Path, port: int, **changes: Any) -> AsyncIterator[Devic
     new_id = IdFactory(clock.wall, Random())
     log = EventLog.open(folder / "log", LogSettings(), clock=clock, new_id=new_id)
     try:
+        decoder = EventDecoder(Origin(NAME), wall=clock.wall, new_id=new_id)
         link = Link(
             log,
             NAME,
             LinkSettings(port=port, **(QUICK | changes)),
+            decoder=decoder,
             clock=clock,
             random=Random(),
             new_id=new_id,
             version="1.2.3",
             inbox=inbox,
         )
-        decoder = EventDecoder(Origin(NAME), wall=clock.wall, new_id=new_id)
         one = Device(log, link, asyncio.create_task(link.run(), name="link"), decoder)
         try:
             yield one

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agent.clock import SystemClock
 from agent.event_types import Stream
+from sim.cloud.holes import Gap
 from sim.cloud.ledger import Ledger
 from sim.cloud.twin import CloudTwin
 from tests.link.device import NAME
@@ -31,6 +32,7 @@ async def twin(folder: Path, port: int) -> AsyncIterator[Ledger]:
 
 
 def in_ledger(ledger: Ledger, stream: Stream) -> int:
-    """Up to which sequence the ledger has everything of a stream."""
+    """How many events of a stream the ledger has, counted from the first without a hole."""
     books = ledger.books(f"{NAME.site}/{NAME.device}")
-    return max((book.holes.upto for book in books if book.key.stream == stream), default=0)
+    whole = (book for book in books if book.key.stream == stream and not book.holes.count(Gap.MISSING))
+    return max((book.holes.upto for book in whole), default=0)

@@ -87,6 +87,17 @@ def test_a_ledger_that_has_never_spoken_is_not_asked() -> None:
     assert word.silence_left_s(1_000_000.0) > 0
 
 
+def test_a_word_that_still_lacks_something_is_not_its_last() -> None:
+    word = spoken()
+    word.broker_took(100.0)
+    word.spoke(unasked=True)
+    word.lasting([SALES_7], 110.0)
+    assert word.silence_left_s(110.0 + SILENCE_MIN_S) == 0
+    word.spoke(unasked=True)
+    word.lasting([], 120.0)
+    assert word.silence_left_s(1_000_000.0) > 0
+
+
 def test_its_word_ends_the_wait() -> None:
     word = spoken()
     word.broker_took(100.0)
