@@ -25,9 +25,11 @@ from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.fleet.fleet import Fleet, FleetVehicle
 from agent.housekeeping import Housekeeping
+from agent.identity_watch import IdentityWatch
 from agent.link import Link, LinkState
 from agent.log import EventLog, Place
 from agent.log_lines import log_event
+from agent.machine_mark import MachineMark
 from agent.packs import OfferBook, PackInbox, PackRefused, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
@@ -102,6 +104,7 @@ class Agent:
         till_requests = TillRequests(ttl_s=settings.api.till_request_ttl_s, new_id=new_id, basket=baskets.basket)
         _restore(till_requests.restore, log, Stream.KIOSK)
         fleet = self._fleet(log, decoder, closing)
+        identity = IdentityWatch(settings.link, MachineMark(folder.identity), log, decoder, clock)
         room = RoomKeeper(log, decoder, clock)
         api = LocalApi(
             settings=settings,
@@ -109,6 +112,7 @@ class Agent:
             log=log,
             decoder=decoder,
             link_status=link.status,
+            identity=identity,
             receipts=link.receipts,
             producers=ProducerRegistry(folder.identity),
             pseudonyms=Pseudonyms.open(folder.identity),
@@ -123,10 +127,9 @@ class Agent:
             shed=lambda: room.shed_events,
             clock=clock,
         )
-        work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run}
-        work |= {"packs": inbox.keep, "fleet": fleet.run, "room": room.run}
-        work |= decisions.work() if decisions else {}
-        return api, link, work | self._own_work(log, decoder, link)
+        work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run, "packs": inbox.keep}
+        work |= {"fleet": fleet.run, "room": room.run, "identity": identity.run}
+        return api, link, work | (decisions.work() if decisions else {}) | self._own_work(log, decoder, link)
 
     def _link(
         self, log: EventLog, decoder: EventDecoder, random: Random, new_id: Callable[[], str], inbox: PackInbox

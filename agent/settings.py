@@ -171,6 +171,23 @@ class LinkSettings(Section):
     port: int = Field(1883, ge=1, le=65_535, description="broker port; 8883 is usual with TLS")
     tls: bool = Field(default=False, description="TLS; may be off only for a loopback broker", examples=[True])
     ca_file: FileName = Field("", description="PEM bundle to trust instead of the system's", examples=["ca.pem"])
+    crl_file: FileName = Field(
+        "",
+        description="PEM revocation lists of all of those authorities; without it revocation is not checked",
+        examples=["crl.pem"],
+    )
+    certificate_file: FileName = Field(
+        "", description="this device's PEM certificate chain, if the broker wants one", examples=["device.crt"]
+    )
+    key_file: FileName = Field(
+        "", description="its PEM private key; not encrypted, not readable by others", examples=["device.key"]
+    )
+    certificate_name: str = Field(
+        "{site}/{device}",
+        max_length=256,
+        description="common name that its certificate must have; empty takes any",
+        examples=["{device}.{site}.example.com"],
+    )
     username: str = Field(
         "", max_length=256, description="MQTT user name, if the broker wants one", examples=["store-1"]
     )
@@ -226,6 +243,12 @@ class LinkSettings(Section):
     def _check_together(self) -> Self:
         if self.enabled and not self.tls and not is_loopback(self.host):
             raise _conflict("tls", "off for a broker beyond this machine", "tls = true (plaintext only to loopback)")
+        for key in ("crl_file", "certificate_file"):
+            if getattr(self, key) and not self.tls:
+                raise _conflict(key, "set, though tls is off", "tls = true")
+        if bool(self.certificate_file) != bool(self.key_file):
+            missing, given = ("key_file", "certificate_file")[:: 1 if self.certificate_file else -1]
+            raise _conflict(missing, f"missing, though {given} is set", "both, or none of the two")
         if self.backoff_min_s > self.backoff_max_s:
             raise _conflict("backoff_min_s", "more than backoff_max_s", "at most backoff_max_s")
         return self

@@ -110,10 +110,12 @@ class Broker:
         acl: str = "",
         persistent: bool = False,
         mqtt_5: bool = True,
+        config: str = "",
     ) -> None:
         """Prepares a broker with its files in `folder`.
 
         `acl` (text) and `persistent` exist for mosquitto only, one that speaks nothing newer than 3.1.1 as iotcore.
+        `config`, in the broker's own format, replaces all of ours; `{host}` and `{port}` in it are filled in.
         """
         if kind == "iotcore" and (acl or persistent):
             raise ValueError("iotcore has no access lists and no persistence: use mosquitto")
@@ -127,6 +129,7 @@ class Broker:
         self._acl = acl
         self._persistent = persistent
         self._mqtt_5 = mqtt_5
+        self._given_config = config
         self._child: subprocess.Popen[bytes] | None = None
         self._reservation: socket.socket | None = None
 
@@ -202,6 +205,8 @@ class Broker:
 
     def _config(self) -> str:
         limits = self._limits
+        if self._given_config:
+            return self._given_config.replace("{host}", self.host).replace("{port}", str(self.port))
         if self.kind == "iotcore":
             return _IOTCORE_CONFIG.format(
                 version="v5" if self._mqtt_5 else "v4",  # rumqttd's names: 4 is the protocol level of MQTT 3.1.1
@@ -253,9 +258,12 @@ async def running_broker(
     acl: str = "",
     persistent: bool = False,
     mqtt_5: bool = True,
+    config: str = "",
 ) -> AsyncIterator[Broker]:
     """A broker for the length of a block; port 0 lets the system choose."""
-    broker = Broker(kind, folder, port=port, limits=limits, acl=acl, persistent=persistent, mqtt_5=mqtt_5)
+    broker = Broker(
+        kind, folder, port=port, limits=limits, acl=acl, persistent=persistent, mqtt_5=mqtt_5, config=config
+    )
     try:
         await broker.start()
         yield broker

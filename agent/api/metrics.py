@@ -4,6 +4,7 @@ What the API sees is counted here; what the log and the link know is asked of th
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
@@ -95,14 +96,23 @@ class Metrics:
 class LogAndLink(Collector):
     """What the log and the link know, asked at each look."""
 
-    def __init__(self, log: EventLog, link_status: Callable[[], LinkStatus]) -> None:
+    def __init__(
+        self, log: EventLog, link_status: Callable[[], LinkStatus], certificate_ends: Callable[[], datetime | None]
+    ) -> None:
         self._log = log
         self._link_status = link_status
+        self._certificate_ends = certificate_ends
 
     def collect(self) -> Iterator[Metric]:
         """One family after the other."""
         yield from self._log_metrics()
         yield from _link_metrics(self._link_status())
+        if ends := self._certificate_ends():
+            yield GaugeMetricFamily(
+                "storeforward_certificate_expiry_timestamp_seconds",
+                "When this device's certificate for the broker ends, in Unix time",
+                value=ends.timestamp(),
+            )
 
     def _log_metrics(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("storeforward_queue_depth_events", "Events not yet forwarded", labels=["stream"])

@@ -43,6 +43,7 @@ from agent.decide import Adviser
 from agent.errors import StoreforwardError
 from agent.events import EventDecoder
 from agent.fleet.fleet import Fleet
+from agent.identity_watch import IdentityWatch
 from agent.link import LinkStatus, Receipts
 from agent.log import EventLog
 from agent.packs import OfferBook, Packs
@@ -83,6 +84,7 @@ class LocalApi:
         log: EventLog,
         decoder: EventDecoder,
         link_status: Callable[[], LinkStatus],
+        identity: IdentityWatch,
         receipts: Callable[[], Receipts | None],
         producers: ProducerRegistry,
         pseudonyms: Pseudonyms,
@@ -98,7 +100,7 @@ class LocalApi:
         clock: Clock,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
-        self._metrics = Metrics(__version__, LogAndLink(log, link_status))
+        self._metrics = Metrics(__version__, LogAndLink(log, link_status, identity.certificate_ends))
         self._streams = EventStreams(settings.api.sse_clients_max, self._metrics, heartbeat_s=heartbeat_s)
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
@@ -110,7 +112,7 @@ class LocalApi:
         self._door = Door(producers, folder.socket, lan_names(settings.api))
         report = StatusReport(
             settings=settings, folder=folder, log=log, link_status=link_status, listeners=self._listeners,
-            catalogue=catalogue, baskets=baskets, packs=packs, fleet=fleet, shed=shed, clock=clock,
+            identity=identity, catalogue=catalogue, baskets=baskets, packs=packs, fleet=fleet, shed=shed, clock=clock,
         )  # fmt: skip
         self.routes: Final[list[Route]] = [
             *Intake(

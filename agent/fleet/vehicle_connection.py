@@ -21,6 +21,7 @@ from agent.fleet.vehicle_state import ConnectionState
 from agent.link import Backoff, BrokerAccess, ConnectionLost, Message, MqttConnection, ProtocolChoice, Will
 from agent.log_lines import log_event
 from agent.settings import LinkSettings
+from agent.topics import DeviceName
 
 __all__ = ["ConnectionStatus", "VehicleConnection"]
 
@@ -50,6 +51,7 @@ class VehicleConnection:
         self,
         counters: HeaderCounters,
         settings: LinkSettings,
+        device: DeviceName,
         *,
         clock: Clock,
         random: Random,
@@ -61,7 +63,7 @@ class VehicleConnection:
         # What its topics begin with, so nobody else has it; brokers refuse a slash in a client id.
         self._client_id = "@".join(reversed(self._vehicle.topic(FleetTopic.CONNECTION).split("/")[:-1]))
         self._settings = settings
-        self._access = BrokerAccess(settings)
+        self._access = BrokerAccess(settings, device)
         self._protocol = ProtocolChoice(settings.protocol)
         self._clock = clock
         self._greet = greet

@@ -1,13 +1,15 @@
 """Delivery to the cloud over MQTT: what is acknowledged is delivered, and nothing else is."""
 
 from agent.link.backoff import Backoff
-from agent.link.broker_access import BrokerAccess
+from agent.link.broker_access import BrokerAccess, files_seen
 from agent.link.connection import Login, Message, MqttConnection, PubAck, ServerLimits, Will
+from agent.link.device_certificate import DeviceCertificate
 from agent.link.dial import Endpoint, tls_context
 from agent.link.errors import (
     BrokerRefused,
     BrokerUnreachable,
     ConnectionLost,
+    ConnectUnanswered,
     LinkMisconfigured,
     ReceiptRefused,
     SubscriptionRefused,
@@ -22,8 +24,10 @@ __all__ = [
     "BrokerAccess",
     "BrokerRefused",
     "BrokerUnreachable",
+    "ConnectUnanswered",
     "ConnectionLost",
     "DayAnswer",
+    "DeviceCertificate",
     "Endpoint",
     "Link",
     "LinkMisconfigured",
@@ -42,5 +46,6 @@ __all__ = [
     "StreamReceipt",
     "SubscriptionRefused",
     "Will",
+    "files_seen",
     "tls_context",
 ]

@@ -271,6 +271,8 @@ class MqttConnection:
             self._end(ConnectionLost(silent, reason.value))
         elif reason.value == 0x82:
             self._end(ConnectionLost(f"{self.endpoint} sent something that is not MQTT {self.version}"))
+        elif self._client and (words := self._client.alert):
+            self._end(ConnectionLost(f"{self.endpoint} {words}"))
         else:
             self._end(ConnectionLost(f"connection to {self.endpoint} lost"))
 
@@ -386,7 +388,9 @@ class MqttConnection:
             return
         self._lost = lost
         if self._accepted and not self._accepted.done():
-            self._accepted.set_exception(ConnectUnanswered(f"{lost}{self._doubt()}"))
+            alert = self._client.alert if self._client else ""
+            kind = BrokerUnreachable if alert else ConnectUnanswered  # another MQTT does not help against an alert
+            self._accepted.set_exception(kind(f"{lost}{'' if alert else self._doubt()}"))
         for granted in self._subscriptions.values():
             if not granted.done():
                 granted.set_exception(lost)
@@ -394,8 +398,10 @@ class MqttConnection:
 
     def _doubt(self) -> str:
         """What to ask when the connection ended before it was accepted, unless we know."""
-        known = isinstance(self._lost, EndedByUs)
-        return "" if known else f", before CONNACK: is this an MQTT {self.version} broker?"
+        if isinstance(self._lost, EndedByUs):
+            return ""
+        certificate = ", and does it take this device's certificate" if self.endpoint.tls else ""
+        return f", before CONNACK: is this an MQTT {self.version} broker{certificate}?"
 
     def _close(self, lost: ConnectionLost | None = None) -> None:
         self._stop_reading()

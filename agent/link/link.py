@@ -84,7 +84,7 @@ class Link:
         """From where to send again, before the next connection."""
         self._went_back = asyncio.Event()
         self._connected = False
-        self._access = BrokerAccess(settings)
+        self._access = BrokerAccess(settings, name)
         self._ledger = LedgerWord()
         self._protocol = ProtocolChoice(settings.protocol)
         self._spoken: MqttVersion | None = None

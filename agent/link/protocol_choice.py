@@ -9,12 +9,12 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from agent.link.errors import BrokerRefused, ConnectUnanswered
+from agent.link.reasons import UNSUPPORTED_VERSION
 
 __all__ = ["ASK_AGAIN_AFTER_S", "MqttVersion", "ProtocolChoice"]
 
 UNANSWERED_MAX: Final = 2  # one may be the network's fault
 ASK_AGAIN_AFTER_S: Final = 3_600.0  # a broker may have been renewed, or a bad line taken for an old broker
-UNSUPPORTED_VERSION: Final = 0x84
 
 
 class MqttVersion(StrEnum):

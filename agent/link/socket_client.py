@@ -5,6 +5,7 @@ asked. The gate looks at each packet's first bytes before paho gets more of it.
 """
 
 import socket
+import ssl
 from typing import Final
 
 from paho.mqtt.client import Client
@@ -13,6 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 
 from agent.errors import PeerError
 from agent.link.protocol_choice import MqttVersion
+from agent.link.tls_alert import alert_words
 
 __all__ = ["SocketClient", "TooLarge", "Unacceptable"]
 
@@ -55,6 +57,8 @@ class SocketClient(Client):
             manual_ack=True,
         )
         self.sock: Final = sock
+        self.alert = ""
+        """With what TLS alert the broker ended the connection: paho only says that it is lost."""
         self._receive_bytes_max = receive_bytes_max
         self._accepted = False
 
@@ -71,9 +75,16 @@ class SocketClient(Client):
 
     def _sock_recv(self, bufsize: int) -> bytes:
         """Asked for 1 byte at a time while paho reads a header, then for all the rest of a packet."""
-        if bufsize <= self._receive_bytes_max:
-            return super()._sock_recv(bufsize)
-        raise TooLarge(bufsize, self._receive_bytes_max, self._topic_of(super()._sock_recv(HEAD_BYTES)))
+        too_large = bufsize > self._receive_bytes_max
+        try:
+            received = super()._sock_recv(HEAD_BYTES if too_large else bufsize)
+        except ssl.SSLError as error:
+            # With TLS 1.3 a broker judges our certificate when the handshake is over for us already.
+            self.alert = alert_words(error)
+            raise
+        if too_large:
+            raise TooLarge(bufsize, self._receive_bytes_max, self._topic_of(received))
+        return received
 
     def _topic_of(self, head: bytes) -> str:
         """The topic of the packet that begins so (MQTT 3.3.2.1); empty when it is no PUBLISH, or more is needed."""

@@ -25,8 +25,10 @@ from agent.decide import Decisions
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.fleet.fleet import Fleet
+from agent.identity_watch import IdentityWatch
 from agent.link import Link, Receipts
 from agent.log import START, EventLog
+from agent.machine_mark import MachineMark
 from agent.packs import OfferBook, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
@@ -262,6 +264,7 @@ async def open_world(
             log=log,
             decoder=decoder,
             link_status=link.status,
+            identity=IdentityWatch(settings.link, MachineMark(folder.identity), log, decoder, clock),
             receipts=lambda: receipts[-1] if receipts else None,
             producers=producers,
             pseudonyms=Pseudonyms.open(folder.identity, secrets.token_bytes),

@@ -16,6 +16,7 @@ from agent.fleet.topics import FleetTopic, ProtocolVersion, VehicleIdentity
 from agent.fleet.vehicle_connection import VehicleConnection
 from agent.link import Endpoint, MqttConnection, MqttVersion
 from agent.settings import LinkSettings
+from agent.topics import DeviceName
 from sim.broker import Broker, BrokerKind, running_broker
 from sim.network import FaultProxy
 from tests.fleet.master import Master
@@ -43,6 +44,7 @@ class Desk:
         connection = VehicleConnection(
             HeaderCounters(VEHICLE),
             LinkSettings(port=port, **changes),
+            DeviceName("store-1", "box-1"),
             clock=SystemClock(),
             random=Random(),
             greet=lambda: greet(connection),

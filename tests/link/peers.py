@@ -87,6 +87,19 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
+async def answer_as_a_web_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What a captive portal does."""
+    await reader.read(1)
+    writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\n\r\n")
+    await writer.drain()
+    await reader.read()
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What a firewall does that lets TCP through and nothing else."""
+    await reader.read(1)
+
+
 async def read_packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     """One MQTT packet: its first byte, and what follows its length."""
     first = (await reader.readexactly(1))[0]

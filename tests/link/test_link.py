@@ -367,10 +367,11 @@ async def test_tls_with_a_login_works_and_its_faults_are_told(tmp_path: Path) ->
             await until(lambda: "UTF-8" in one.link.status().reason)
 
 
+@pytest.mark.case("I5")
 async def test_plaintext_to_another_machine_is_refused(tmp_path: Path) -> None:
     async with device(tmp_path, 1883, host="192.0.2.1", tls=True) as one:
         settings = one.link._settings.model_copy(update={"tls": False})  # what the settings themselves refuse
-        one.link._access = BrokerAccess(settings)
+        one.link._access = BrokerAccess(settings, NAME)
         await until(lambda: one.link.status().state is LinkState.REFUSED)
         assert "TLS is off" in one.link.status().reason
 
