@@ -1,6 +1,6 @@
 """One fault of the line at a time, on both brokers: the link finds it, and what the ledger counts is right."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -157,9 +157,10 @@ class Ear:
     async def next_filter(self) -> str:
         return await NoInbox().next_filter()
 
-    def put(self, topic: str, payload: bytes) -> bool:
+    def put(self, topic: str, payload: bytes, done: Callable[[], None]) -> bool:
         assert topic == DESIRED
         self.heard.append(payload)
+        done()
         return True
 
     async def hears(self, text: bytes) -> None:
