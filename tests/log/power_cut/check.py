@@ -124,12 +124,18 @@ class Check:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for file, body in state.items():
-            (folder / file).write_bytes(body)
+            if file.endswith("/"):
+                (folder / file).mkdir()
+            else:
+                (folder / file).write_bytes(body)
         return folder
 
 
 def _contents(folder: Path) -> State:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    return {name: path.read_bytes() for name, path in found.items() if path.is_file()} | {
+        f"{name}/": b"" for name, path in found.items() if path.is_dir()
+    }
 
 
 def _without_memory(state: State) -> State:
@@ -148,7 +154,7 @@ def main() -> None:
             history.long(steps)
         else:
             for start in range(1, steps + 1):
-                tap.fail(Call.SYNC, (".sqlite", "-wal")[start % 2], start=start % 4 + 1, error=EIO)
+                tap.fail(Call.SYNC, (".sqlite", "-wal", "/")[start % 3], start=start % 4 + 1, error=EIO)
                 try:
                     history.long(3)
                 except StorageFailed:
