@@ -1,58 +1,44 @@
-"""Kills a piece of work by SIGKILL at each of its steps, and at random moments: run by tests in a process of its own.
+"""Kills a piece of work by SIGKILL right before each of its calls that may change the disk: run under the tap.
 
-A step is a statement of SQL, or an operation on a file or folder. `python -m tests.log.stepwise_kills WORK FOLDER
-RANDOM` prints how often the outcome was old and new, as one JSON object; an outcome that is neither is an error.
+`python -m tests.log.stepwise_kills WORK` prints how many calls there are, and how often the outcome was old and new,
+as one JSON object; an outcome that is neither is an error.
 """
 
 import io
 import json
+import logging
 import os
 import shutil
 import signal
-import sqlite3
-import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, redirect_stdout
-from itertools import count
 from pathlib import Path
-from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from agent.errors import StoreforwardError
 from agent.event_types import Stream
-from agent.log import Place, migrations
+from agent.events import Draft
+from agent.log import JournalEntry, Place, migrations
 from agent.log.copies.backup import copy_log
 from agent.log.copies.check import check_log
 from agent.log.copies.restore import EPOCH_STEP, Restoration
-from agent.log.damage.aside import old_logs
+from agent.log.damage.aside import condemn, old_logs
+from tests.log.disk.disk_tap import MEMORY, Tap, run_tapped
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, stored_rows
 
 __all__ = ["main", "outcomes_of"]
 
 FILE: Final = "events.sqlite"
 COMPAT: Final = Path(__file__).parent.parent / "compat"
-STEPS_MAX: Final = 400
-FILE_STEPS: Final = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "fcntl.flock"})
-
-
-RANDOM_KILLS: Final = 15
-TIMEOUT_S: Final = 280.0
-MEMORY: Final = Path("/dev/shm")
-"""A kill, unlike a power cut, does not care whether files are on a disk."""
+STEPS_MAX: Final = 2_000
 
 
 def outcomes_of(work: str) -> dict[str, int]:
     """How many steps the work has, and how often a kill left the old and the new; for tests."""
-    with TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
-        child = subprocess.run(
-            [sys.executable, "-m", __name__, work, folder, str(RANDOM_KILLS)],
-            capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
-        )  # fmt: skip
-    assert child.returncode == 0, child.stderr
-    outcomes: dict[str, int] = json.loads(child.stdout)
+    outcomes: dict[str, int] = run_tapped(__name__, work)
     return outcomes
 
 
@@ -62,6 +48,97 @@ class Work(NamedTuple):
     prepare: Callable[[Path], None]
     do: Callable[[Path], object]
     judge: Callable[[Path], str]
+
+
+def leave_killed(folder: Path, *calls: list[Draft]) -> None:
+    """What an agent leaves that stored these, call by call, and was killed: the last of them in its -wal."""
+    if not (child := os.fork()):
+        with inline_log(folder) as log:
+            for call in calls:
+                log.append_now(call)
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+# --- opening -----------------------------------------------------------------------------------------------
+
+BEFORE: Final = [f"e-{at}" for at in range(1, 6)]
+
+
+def prepare_nothing(folder: Path) -> None:
+    folder.mkdir(parents=True)
+
+
+def prepare_killed(folder: Path) -> None:
+    leave_killed(folder / "log", events(4), [event("e-5")])
+
+
+def prepare_closed(folder: Path) -> None:
+    with inline_log(folder / "log") as log:
+        log.append_now(events(5))
+
+
+def open_and_append(folder: Path) -> None:
+    with inline_log(folder / "log", seed=2) as log:
+        log.append_now(events(2, "new"))
+
+
+def judge_first_opening(folder: Path) -> str:
+    return judge_opening(folder, [])
+
+
+def judge_opening(folder: Path, before: Sequence[str] = BEFORE) -> str:
+    """As if it had not been tried, or all of its work is there."""
+    ids = ids_after_opening(folder, "created")
+    assert ids in (before, [*before, "new-1", "new-2"])
+    assert not (folder / "log" / "old").exists()
+    return "old" if ids == before else "new"
+
+
+def ids_after_opening(folder: Path, reason: str) -> list[str]:
+    with inline_log(folder / "log", seed=3) as log:
+        assert log.epoch_reason == reason
+        assert len(log.epoch_numbers()) == 1
+        ids = [row[3] for row in stored_rows(log)]
+        (appended,) = log.append_now([event("next")])
+        assert appended.sequence == len(ids) + 1
+    return ids
+
+
+# --- a damaged log is put aside ----------------------------------------------------------------------------
+
+
+def prepare_damaged(folder: Path) -> None:
+    """The header is noise, and the last commits are in the -wal."""
+    prepare_killed(folder)
+    with (folder / "log" / FILE).open("r+b") as opened:
+        opened.write(bytes(range(100)))
+    shutil.copytree(folder / "log", folder / "as it was")
+
+
+def prepare_condemned(folder: Path) -> None:
+    """The agent before met damage, and what vehicles were told can be read."""
+    with inline_log(folder / "log") as log:
+        log.append_now([], [JournalEntry("agv", 1, b"told")])
+    prepare_killed(folder)
+    condemn(folder / "log", "a page of it is damaged")
+    shutil.copytree(folder / "log", folder / "as it was")
+
+
+def judge_put_aside(folder: Path, journal: Sequence[bytes] = ()) -> str:
+    """The new log is there, and in `old/` the damaged one, byte for byte."""
+    ids = ids_after_opening(folder, "damaged")
+    (aside,) = old_logs(folder / "log")
+    for name in (FILE, f"{FILE}-wal"):
+        assert (aside.folder / name).read_bytes() == (folder / "as it was" / name).read_bytes()
+    assert (aside.progress, ids) in (("pending", []), ("pending", ["new-1", "new-2"]))
+    with inline_log(folder / "log") as log:
+        assert log.journal("agv") == list(journal)
+    return "new" if ids else "old"
+
+
+def judge_condemned(folder: Path) -> str:
+    return judge_put_aside(folder, [b"told"])
 
 
 # --- migration ---------------------------------------------------------------------------------------------
@@ -122,16 +199,9 @@ def remember_states(folder: Path) -> None:
 
 def prepare_log_and_backup(folder: Path) -> None:
     """A log that was killed with 9 events, the last in its -wal, and a backup of its first 5."""
-    source = folder / "source"
-    with inline_log(source) as log:
-        log.append_now(events(5))
-        copy_log(log.file, folder / "backup.sqlite")
-        log.append_now(events(3, "later"))
-    with inline_log(source) as log:
-        log.append_now([event("last")])
-        (folder / "log").mkdir()
-        for suffix in ("", "-wal"):
-            shutil.copy(source / f"{FILE}{suffix}", folder / "log")
+    leave_killed(folder / "log", events(5))
+    copy_log(folder / "log" / FILE, folder / "backup.sqlite")
+    leave_killed(folder / "log", events(3, "later"), [event("last")])
 
 
 def restore(folder: Path) -> None:
@@ -167,6 +237,11 @@ def judge_restore(folder: Path) -> str:
 
 
 WORKS: Final = {
+    "first opening": Work(prepare_nothing, open_and_append, judge_first_opening),
+    "opening after a kill": Work(prepare_killed, open_and_append, judge_opening),
+    "opening after a close": Work(prepare_closed, open_and_append, judge_opening),
+    "putting aside": Work(prepare_damaged, open_and_append, judge_put_aside),
+    "putting aside what was condemned": Work(prepare_condemned, open_and_append, judge_condemned),
     "migration": Work(prepare_format_1, migrate, judge_migration),
     "restore": Work(prepare_log_and_backup, restore, judge_restore),
 }
@@ -174,66 +249,47 @@ WORKS: Final = {
 # --- killing -----------------------------------------------------------------------------------------------
 
 
-def die_at(step: int, folder: Path) -> None:
-    """End this process by SIGKILL right before its step of that number."""
-    steps = count(1)
-
-    def take(what: str = "") -> None:
-        if not what.startswith("SELECT") and next(steps) == step:  # nothing has changed since the step before
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def hear(name: str, arguments: tuple[Any, ...]) -> None:  # Any: whatever an audit event carries
-        if name in FILE_STEPS and (name == "fcntl.flock" or str(folder) in str(arguments[0])):
-            take()
-
-    def connect(*arguments: Any, **keywords: Any) -> sqlite3.Connection:  # Any: sqlite3's own parameters
-        connection: sqlite3.Connection = connected(*arguments, **keywords)
-        connection.set_trace_callback(take)
-        return connection
-
-    connected = sqlite3.connect
-    sqlite3.connect = connect  # type: ignore[assignment]  # in this child only: statements are steps
-    sys.addaudithook(hear)
-
-
-def live(work: Work, folder: Path, *, step: int = 0, life_s: float | None = None) -> bool:
-    """Do the work in a child that dies at a step or after a time; whether it came to its end."""
-    child = os.fork()
-    if child == 0:
-        die_at(step, folder)
-        os._exit(1 if work.do(folder) else 0)
-    if life_s is not None:
-        time.sleep(life_s)
-        os.kill(child, signal.SIGKILL)
+def live(work: Work, folder: Path, step: int) -> bool:
+    """Do the work in a child that dies right before a step; whether it came to its end."""
+    if not (child := os.fork()):
+        tap = Tap()
+        with tap.watching(folder):
+            tap.die(step)
+            failed = work.do(folder)
+            os._exit(1 if failed else 0)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, f"the work failed: {status}"
     return not os.WIFSIGNALED(status)
 
 
+class WrongWords(logging.Handler):
+    """Whoever was killed did nothing to the files that anybody should be told of."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        assert "not as it was left" not in record.getMessage(), record.getMessage()
+
+
 def main() -> None:
-    """Steps first, one after the other until the work is done before its turn comes; then random moments."""
-    work, folder, random_kills = WORKS[sys.argv[1]], Path(sys.argv[2]), int(sys.argv[3])
-    if work.do is migrate:
-        remember_states(folder / "states")
-    outcomes: Counter[str] = Counter()
-    started_s = time.monotonic()
-    for step in range(1, STEPS_MAX):
-        place = folder / f"step-{step}"
-        work.prepare(place)
-        done = live(work, place, step=step)
-        outcomes[work.judge(place)] += 1
-        shutil.rmtree(place)
-        if done:
-            break
-    else:
-        raise AssertionError("more steps than expected: raise STEPS_MAX")
-    length_s, random = (time.monotonic() - started_s) / step, Random(20260302)
-    for number in range(random_kills):
-        place = folder / f"random-{number}"
-        work.prepare(place)
-        live(work, place, life_s=random.uniform(0, length_s))
-        outcomes[work.judge(place)] += 1
-        shutil.rmtree(place)
+    """Steps one after the other, until the work is done before its turn comes."""
+    work = WORKS[sys.argv[1]]
+    logging.getLogger().addHandler(WrongWords())
+    with TemporaryDirectory(dir=MEMORY) as root:
+        if work.do is migrate:
+            remember_states(Path(root) / "states")
+        outcomes = Counter[str]()
+        for step in range(1, STEPS_MAX):
+            place = Path(root) / f"step-{step}"
+            work.prepare(place)
+            done = live(work, place, step)
+            try:
+                outcomes[work.judge(place)] += 1
+            except (AssertionError, StoreforwardError) as error:
+                raise AssertionError(f"{sys.argv[1]}, killed before call {step}: {error}") from error
+            shutil.rmtree(place)
+            if done:
+                break
+        else:
+            raise AssertionError("more steps than expected: raise STEPS_MAX")
     json.dump({"steps": step, **outcomes}, sys.stdout)
 
 
