@@ -9,7 +9,16 @@ from typing import Final
 
 from agent.errors import EnvironmentFault
 
-__all__ = ["PrivateFileUnusable", "create_private", "give_to_owner", "read_private", "replace_private", "sync_folder"]
+__all__ = [
+    "PrivateFileUnusable",
+    "create_private",
+    "give_to_owner",
+    "make_folder",
+    "read_private",
+    "replace_private",
+    "sync_file",
+    "sync_folder",
+]
 
 BYTES_MAX: Final = 1_048_576
 
@@ -91,6 +100,19 @@ def give_to_owner(file: int | Path, folder: Path) -> None:
     if os.geteuid() == 0:
         owner = folder.stat()
         os.chown(file, owner.st_uid, owner.st_gid)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, durably; it may be there."""
+    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        missing.mkdir(exist_ok=True)
+        sync_folder(missing.parent)
+
+
+def sync_file(file: Path) -> None:
+    """Make durable what a file holds."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def sync_folder(folder: Path) -> None:

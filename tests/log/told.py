@@ -58,6 +58,11 @@ class Told:
             case {"epoch": epoch_id}:
                 self.epochs.append(epoch_id)
 
+    @property
+    def promises(self) -> str:
+        """Other words, other promises."""
+        return f"{len(self.answered)} {self.cursors} {self.may_go} {self.epochs}"
+
     def move(self, stream: Stream, place: Place) -> None:
         """A cursor's move was asked for."""
         self.cursors.setdefault(stream, [START]).append(place)

@@ -123,7 +123,7 @@ class Disk:
         self._files: dict[int, _File] = {}
         self._number_of: dict[int, int] = {}
         """A file may get several numbers in a trace, by each process one; here it has the first."""
-        for path, body in safe.items():
+        for path, body in sorted(safe.items()):
             if path.endswith("/"):
                 self.names.make_folder(path[:-1])
             else:
@@ -187,11 +187,11 @@ class Plan(NamedTuple):
 
     all_subsets_of: int = 8
     """With this many uncertain calls or fewer: every subset of them."""
-    subsets: int = 24
+    subsets: int = 16
     """Otherwise as many random ones, beside every beginning, and all but one."""
-    scattered: int = 24
+    scattered: int = 16
     """States in which each sector chooses for itself."""
-    torn: int = 16
+    torn: int = 12
     """States in which the last call to arrive arrived in part."""
 
 

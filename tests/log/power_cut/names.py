@@ -6,6 +6,7 @@ all. Until then each is for itself: a later one may stay without an earlier one.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress, count
 from typing import Final
 
 __all__ = ["ROOT", "Names"]
@@ -81,11 +82,15 @@ class Names:
 
         A folder's name ends with a slash.
         """
-        links, number = dict(self._safe), 0
-        for change in self._changes:
-            if not change.unsynced or arrived(number):
-                _take(links, change.links)
-            number += bool(change.unsynced)
+        numbers = count()
+        there = [not change.unsynced or arrived(next(numbers)) for change in self._changes]
+        for at in reversed(range(len(there))):
+            emptied = self._changes[at].removed if there[at] else None
+            for before in range(at):
+                there[before] |= any(folder == emptied for folder, _ in self._changes[before].links)
+        links = dict(self._safe)
+        for change in compress(self._changes, there):
+            _take(links, change.links)
         return dict(self._below(ROOT, "", links))
 
     def _below(self, folder: int, prefix: str, links: Mapping[Key, int]) -> Iterator[tuple[str, int]]:

@@ -104,3 +104,10 @@ def test_a_folder_takes_what_is_in_it_to_its_new_name() -> None:
 def test_a_second_name_is_one_of_the_same_file() -> None:
     both = disk_after(FOUND, ("L", 0, 0, b"f\0g"), ROOT_SYNCED, ("U", 0, 0, b"f"), ("W", 1, 0, NEW), safe={"f": OLD})
     assert states(both) == {(("f", one), ("g", one)) for one in (OLD, NEW)} | {(("g", one),) for one in (OLD, NEW)}
+
+
+def test_a_folder_that_is_gone_took_nothing_with_it_that_was_moved_out_before() -> None:
+    out = ("R", 0, 0, b"d/f\0f"), ("U", 0, 0, b"d")
+    safe = {"d/": b"", "d/f": OLD}
+    before, between, after = (("d/", b""), ("d/f", OLD)), (("d/", b""), ("f", OLD)), (("f", OLD),)
+    assert states(disk_after(*out, safe=safe)) == {before, between, after}
