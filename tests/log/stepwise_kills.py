@@ -5,7 +5,6 @@ as one JSON object; an outcome that is neither is an error.
 """
 
 import json
-import logging
 import os
 import shutil
 import sys
@@ -16,6 +15,7 @@ from typing import Final
 
 from agent.errors import StoreforwardError
 from tests.log.disk.disk_tap import MEMORY, Tap, run_tapped
+from tests.log.told import WrongWords
 from tests.log.works import WORKS, Work
 
 __all__ = ["main", "outcomes_of"]
@@ -46,17 +46,10 @@ def live(work: Work, folder: Path, step: int) -> tuple[bool, bool]:
     return answered, not os.WIFSIGNALED(status)
 
 
-class WrongWords(logging.Handler):
-    """Whoever was killed did nothing to the files that anybody should be told of."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        assert "not as it was left" not in record.getMessage(), record.getMessage()
-
-
 def main() -> None:
     """Steps one after the other, until the work is done before its turn comes."""
     work = WORKS[sys.argv[1]]
-    logging.getLogger().addHandler(WrongWords())
+    WrongWords.forbid()
     with TemporaryDirectory(dir=MEMORY) as root:
         outcomes = Counter[str]()
         for step in range(1, STEPS_MAX):
@@ -66,7 +59,7 @@ def main() -> None:
             try:
                 outcome = work.judge(place)
                 assert outcome == "new" or not answered, "answered, and yet it is the old"
-            except (AssertionError, StoreforwardError) as error:
+            except (AssertionError, StoreforwardError, WrongWords) as error:
                 raise AssertionError(f"{sys.argv[1]}, killed before call {step}: {error}") from error
             outcomes[outcome] += 1
             shutil.rmtree(place)

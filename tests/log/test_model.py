@@ -302,7 +302,7 @@ TestLogLives.settings = settings(max_examples=60, stateful_step_count=30, suppre
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3_600)
+@pytest.mark.timeout(7_200)
 def test_many_long_lives() -> None:
     long = settings(max_examples=3_000, stateful_step_count=60, suppress_health_check=[HealthCheck.too_slow])
     run_state_machine_as_test(LogLives, settings=long)

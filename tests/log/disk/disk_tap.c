@@ -30,7 +30,7 @@
 #define FOLDER (-1) /* as the number of a file: the watched folder, or one below it whose name follows */
 
 /* Kinds of records; the reader in Python has the same letters. */
-#define CREATE 'C'   /* a file was made: its name follows */
+#define CREATE 'C'   /* a file was made, or met (then `at` is negative): `at` is its inode, its name follows */
 #define WRITE 'W'    /* the written bytes follow */
 #define TRUNCATE 'T' /* `at` is the new size */
 #define SYNC 'S'
@@ -106,7 +106,7 @@ static int known_file(const char *name, int created) {
     files[file_count].device = seen.st_dev;
     files[file_count].inode = seen.st_ino;
     snprintf(files[file_count].name, sizeof files[0].name, "%s", name);
-    put(CREATE, file_count, created, name, strlen(name));
+    put(CREATE, file_count, created ? (int64_t)seen.st_ino : -(int64_t)seen.st_ino, name, strlen(name));
     return file_count;
 }
 

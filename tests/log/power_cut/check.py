@@ -7,7 +7,8 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from errno import EIO
 from pathlib import Path
@@ -16,15 +17,17 @@ from tempfile import TemporaryDirectory
 from typing import Final, Protocol
 
 from agent.errors import StorageFailed
+from agent.log.mark import MARK
 from tests.log.disk.disk_tap import MEMORY, Call, Tap
 from tests.log.power_cut.disk_model import Disk, Plan, State, crash_states, operations
 from tests.log.power_cut.history import History
-from tests.log.told import Told
+from tests.log.told import Told, WrongWords
 
 __all__ = ["Check", "Promises", "Report", "contents", "main"]
 
 NOT_KEPT: Final = ("-shm", "lock")
 """Shared memory and the owner's process id: whatever they hold after a cut, nobody may read it."""
+NO_FILES_INODE: Final = 1
 PROBLEMS_MAX: Final = 5
 """Enough: nothing more is tried then."""
 RECOVERIES_EVERY: Final = 120
@@ -69,7 +72,7 @@ class Check:
 
     def run(self, live: Callable[[Path, Tap], None], told: Promises, safe: State | None = None) -> Report:
         """Record what `live` does on a folder, new or with what is safe on it, and try every cut of it."""
-        for cut, disk in self._record("life", safe or {}, live, told):
+        for cut, disk in self._record("life", safe or State({}), live, told):
             self.report.cuts += 1
             for state in self._new_states(disk, self._plan, told):
                 self.report.states += 1
@@ -96,7 +99,7 @@ class Check:
             disk.apply(done)
         self.report.operations += at
         yield at, disk
-        assert _without_memory(disk.now) == _without_memory(contents(folder)), "the tap missed a call"
+        assert _comparable(disk.now) == _comparable(contents(folder)), "the tap missed a call"
 
     def _new_states(self, disk: Disk, plan: Plan, told: Promises) -> Iterator[State]:
         """Those not tried yet with the same promises."""
@@ -141,23 +144,41 @@ class Check:
                 (folder / file).mkdir()
             else:
                 (folder / file).write_bytes(body)
+        for file in state:
+            if file.endswith(MARK):
+                _give_inodes(folder, file, state)
         return folder
 
 
 def contents(folder: Path) -> State:
     """All files and folders below one."""
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
-    return {name: path.read_bytes() for name, path in found.items() if path.is_file()} | {
-        f"{name}/": b"" for name, path in found.items() if path.is_dir()
-    }
+    files = {name: path for name, path in found.items() if path.is_file()}
+    return State(
+        {name: path.read_bytes() for name, path in files.items()}
+        | {f"{name}/": b"" for name, path in found.items() if path.is_dir()},
+        {path.stat().st_ino: name for name, path in files.items()},
+    )
 
 
-def _without_memory(state: State) -> State:
-    return {name: body for name, body in state.items() if not name.endswith("-shm")}
+def _give_inodes(folder: Path, mark: str, state: State) -> None:
+    """The log's mark knows files by their inodes: those that they have in this folder."""
+    with suppress(ValueError, AttributeError):
+        told = json.loads(state[mark])
+        for key, inode in told.items():
+            if isinstance(inode, int) and inode:
+                name = state.inodes.get(inode, "")
+                told[key] = (folder / name).stat().st_ino if name in state else NO_FILES_INODE
+        (folder / mark).write_text(json.dumps(told).ljust(len(state[mark])))
+
+
+def _comparable(state: State) -> Mapping[str, bytes]:
+    return {name: body for name, body in state.items() if not name.endswith(("-shm", MARK))}
 
 
 def main() -> None:
     """One history of a kind: `short`, `long`, or `failing` with a sync that fails."""
+    WrongWords.forbid()
     kind, seed, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 
     def live(folder: Path, tap: Tap) -> None:

@@ -15,6 +15,7 @@ from agent.errors import StoreforwardError
 from tests.log.disk.disk_tap import MEMORY, Tap
 from tests.log.power_cut.check import Check, contents
 from tests.log.power_cut.disk_model import Plan
+from tests.log.told import WrongWords
 from tests.log.works import WORKS, Work
 
 __all__ = ["main"]
@@ -39,13 +40,14 @@ class Answered:
     def broken_promises(self, folder: Path) -> list[str]:
         try:
             outcome = self._work.judge(folder)
-        except (AssertionError, StoreforwardError) as error:
+        except (AssertionError, StoreforwardError, WrongWords) as error:
             return [f"{type(error).__name__}: {error}"]
         return ["answered, and yet it is the old"] if self._answered and outcome == "old" else []
 
 
 def main() -> None:
     """One piece of work."""
+    WrongWords.forbid()
     work, random = WORKS[sys.argv[1]], Random(int(sys.argv[2]))
     with TemporaryDirectory(dir=MEMORY) as text:
         root = Path(text)

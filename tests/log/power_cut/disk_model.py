@@ -21,8 +21,14 @@ SECTOR: Final = 512
 FOLDER: Final = ROOT
 _HEAD: Final = struct.Struct("<ciqI")
 
-State = Mapping[str, bytes]
-"""The folder's files by their names; a name that ends with a slash is a folder's."""
+
+class State(dict[str, bytes]):
+    """The folder's files by their names; a name that ends with a slash is a folder's."""
+
+    def __init__(self, files: Mapping[str, bytes], inodes: Mapping[int, str] | None = None) -> None:
+        super().__init__(files)
+        self.inodes = inodes or {}
+        """Which file has, or had when it was recorded, which inode: for files that speak of inodes."""
 
 
 class Operation(NamedTuple):
@@ -123,11 +129,13 @@ class Disk:
         self._files: dict[int, _File] = {}
         self._number_of: dict[int, int] = {}
         """A file may get several numbers in a trace, by each process one; here it has the first."""
+        self._inodes: dict[int, int] = {}
         for path, body in sorted(safe.items()):
             if path.endswith("/"):
                 self.names.make_folder(path[:-1])
             else:
                 self.names.add(path, self._new_file(body))
+        self._inodes = {inode: self.names.find(path) for inode, path in safe.inodes.items() if path in safe}
         self.names.sync_all()
 
     def apply(self, done: Operation) -> None:
@@ -135,9 +143,9 @@ class Disk:
         name = done.body.decode() if done.kind in "CUDRL" or done.file == FOLDER else ""
         match done.kind:
             case "C":
-                if done.at:  # created
+                if done.at > 0:  # created
                     self.names.add(name, self._new_file(b""))
-                self._number_of[done.file] = self.names.find(name)
+                self._inodes[abs(done.at)] = self._number_of[done.file] = self.names.find(name)
             case "W":
                 self._file(done).write(done.at, done.body)
             case "T":
@@ -167,7 +175,9 @@ class Disk:
         """With the names whose change arrived, and a content for each file."""
         found = self.names.paths(arrived)
         bodies = {number: content(number, self._files[number]) for number in {*found.values()} & self._files.keys()}
-        return {path: bodies.get(number, b"") for path, number in found.items()}
+        path_of = {number: path for path, number in found.items()}
+        inodes = {inode: path_of[number] for inode, number in self._inodes.items() if number in path_of}
+        return State({path: bodies.get(number, b"") for path, number in found.items()}, inodes)
 
     def uncertain(self, number: int) -> list[_Step]:
         """What is not known to be there of a file."""
@@ -249,7 +259,7 @@ class _Cut:
 
     def _state(self, renamed: Callable[[int], bool], content: Callable[[int, _File], bytes]) -> State:
         state = self._disk.state(renamed, content)
-        return {path: body for path, body in state.items() if not path.endswith(self._ignored)}
+        return State({path: body for path, body in state.items() if not path.endswith(self._ignored)}, state.inodes)
 
 
 def crash_states(disk: Disk, plan: Plan, random: Random, ignored: Sequence[str]) -> Iterator[State]:

@@ -2,13 +2,13 @@
 
 from random import Random
 
-from tests.log.power_cut.disk_model import FOLDER, SECTOR, Disk, Operation, Plan, crash_states
+from tests.log.power_cut.disk_model import FOLDER, SECTOR, Disk, Operation, Plan, State, crash_states
 
 OLD, NEW = b"o" * SECTOR, b"n" * SECTOR
 
 
 def disk_after(*done: tuple[str, int, int, bytes], safe: dict[str, bytes] | None = None) -> Disk:
-    disk = Disk({"f": OLD * 2} if safe is None else safe)
+    disk = Disk(State({"f": OLD * 2} if safe is None else safe))
     for one in done:
         disk.apply(Operation(*one))
     return disk
