@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from agent import __version__
@@ -24,9 +25,11 @@ from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.fleet.fleet import Fleet, FleetVehicle
 from agent.housekeeping import Housekeeping
+from agent.identity_watch import IdentityWatch
 from agent.link import Link, LinkState
 from agent.log import EventLog, Place
 from agent.log_lines import log_event
+from agent.machine_mark import MachineMark
 from agent.packs import OfferBook, PackInbox, PackRefused, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
@@ -34,6 +37,7 @@ from agent.quarantine_desk import QuarantineDesk
 from agent.room_keeper import RoomKeeper
 from agent.salvage import Salvage
 from agent.settings import ClockSettings, Settings, SiteSettings
+from agent.site_type_files import load_site_types
 from agent.till_requests import TillRequests
 from agent.topics import DeviceName
 
@@ -84,7 +88,8 @@ class Agent:
         random = system_random()
         new_id = IdFactory(clock.wall, random)
         name = DeviceName(settings.site.id, settings.device.id)
-        decoder = EventDecoder(_origin(name, settings.site), wall=clock.wall, new_id=new_id)
+        site_types = load_site_types(settings.events)
+        decoder = EventDecoder(_origin(name, settings.site), wall=clock.wall, new_id=new_id, site_types=site_types)
         log = EventLog.open(folder.log, settings.log, clock=clock, new_id=new_id)
         closing.push_async_callback(log.close)
         catalogue = Catalogue.open(folder.decide / "model.sqlite")
@@ -92,15 +97,14 @@ class Agent:
         decisions = self._decisions(catalogue.file, log, decoder, new_id, closing)
         offers, packs = _packs(folder, catalogue)
         inbox = PackInbox(packs, name)
-        link = Link(
-            log, name, settings.link, clock=clock, random=random, new_id=new_id, version=__version__, inbox=inbox
-        )
+        link = self._link(log, decoder, random, new_id, inbox)
         baskets = BasketBoard()
         _restore(baskets.restore, log, Stream.SALES)
         log.add_listener(baskets.on_commit)
         till_requests = TillRequests(ttl_s=settings.api.till_request_ttl_s, new_id=new_id, basket=baskets.basket)
         _restore(till_requests.restore, log, Stream.KIOSK)
         fleet = self._fleet(log, decoder, closing)
+        identity = IdentityWatch(settings.link, MachineMark(folder.identity), log, decoder, clock)
         room = RoomKeeper(log, decoder, clock)
         api = LocalApi(
             settings=settings,
@@ -108,6 +112,7 @@ class Agent:
             log=log,
             decoder=decoder,
             link_status=link.status,
+            identity=identity,
             receipts=link.receipts,
             producers=ProducerRegistry(folder.identity),
             pseudonyms=Pseudonyms.open(folder.identity),
@@ -122,10 +127,24 @@ class Agent:
             shed=lambda: room.shed_events,
             clock=clock,
         )
-        work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run}
-        work |= {"packs": inbox.keep, "fleet": fleet.run, "room": room.run}
-        work |= decisions.work() if decisions else {}
-        return api, link, work | self._own_work(log, decoder, link)
+        work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run, "packs": inbox.keep}
+        work |= {"fleet": fleet.run, "room": room.run, "identity": identity.run}
+        return api, link, work | (decisions.work() if decisions else {}) | self._own_work(log, decoder, link)
+
+    def _link(
+        self, log: EventLog, decoder: EventDecoder, random: Random, new_id: Callable[[], str], inbox: PackInbox
+    ) -> Link:
+        return Link(
+            log,
+            DeviceName(self._settings.site.id, self._settings.device.id),
+            self._settings.link,
+            decoder=decoder,
+            clock=self._clock,
+            random=random,
+            new_id=new_id,
+            version=__version__,
+            inbox=inbox,
+        )
 
     def _decisions(
         self,

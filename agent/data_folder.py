@@ -54,6 +54,11 @@ class DataFolder:
         return self.path / "identity"
 
     @property
+    def refused(self) -> Path:
+        """Bodies of refused events, where settings keep them; only for the owner."""
+        return self.path / "refused"
+
+    @property
     def config(self) -> Path:
         """Settings sent down by the cloud."""
         return self.path / "config"

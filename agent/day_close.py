@@ -16,7 +16,7 @@ from agent.device_events import DayClosed, DayRange
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.events import EventDecoder
-from agent.log import DAY_CLOSE, Advance, EventLog, Place, Span, absent
+from agent.log import DAY_CLOSE, PARKED_AS, Advance, EventLog, Place, Span, absent
 from agent.producers import AGENT_PRODUCER
 from agent.settings import SiteSettings
 
@@ -137,6 +137,8 @@ class DayCloser:
         """What belongs to `day`; None when nothing does. Behind damage nothing can be read, and so nothing counts."""
         count, last = 0, span.last
         digest = sha256()
+        gaps = self._log.gaps(stream)
+        parked = [gap for gap in gaps if gap.parked_code is not None]
         minute, here = -1, True
         try:
             for sequence, event_id, recorded_ms in self._log.ids(
@@ -149,13 +151,15 @@ class DayCloser:
                 if not here:
                     last = sequence - 1
                     break
+                if any(gap.within(Span(span.epoch, sequence, sequence)) for gap in parked):
+                    continue
                 digest.update(f"{sequence}:{event_id}\n".encode())
                 count += 1
         except LogUnreadable:
             pass  # the range says what should be there, the count what is
         if last < span.first:
             return None
-        gaps, closed = self._log.gaps(stream), Span(span.epoch, span.first, last)
+        closed = Span(span.epoch, span.first, last)
         return DayRange(
             stream=stream,
             epoch=self._log.epoch_id(span.epoch),
@@ -163,6 +167,7 @@ class DayCloser:
             last_sequence=last,
             count=count,
             shed=absent(gaps, closed, "shed"),
+            parked=absent(gaps, closed, *PARKED_AS.values()),
             quarantined=absent(gaps, closed, "quarantined", "unreadable"),
             sha256=digest.hexdigest(),
         )

@@ -17,6 +17,7 @@ __all__ = [
     "DayClosed",
     "DayRange",
     "EpochStarted",
+    "EventsParked",
     "EventsQuarantined",
     "EventsReleased",
     "EventsShed",
@@ -115,9 +116,25 @@ class EventsQuarantined(EventData):
     reason: Literal["checksum", "unreadable", "lost"]
 
 
+@event_type("audit.events_parked.v1", Stream.AUDIT)
+class EventsParked(EventData):
+    """The cloud's broker does not take the events of these sequences; they stay in the log and can be sent later.
+
+    `refused`: it said so, with `code` (MQTT 5) in its PUBACK. `too_large`: an event is beyond the broker's packet size.
+    `breaks_connection`: each time it was sent, the connection ended; `code` is then 0.
+    """
+
+    stream: Stream
+    epoch: Key
+    first_sequence: Count
+    last_sequence: Count
+    reason: Literal["refused", "too_large", "breaks_connection"]
+    code: Count
+
+
 @event_type("audit.events_released.v1", Stream.AUDIT)
 class EventsReleased(EventData):
-    """The events of these sequences were quarantined, were found whole after all, and will be sent."""
+    """The events of these sequences were quarantined or parked, and are sent after all."""
 
     stream: Stream
     epoch: Key

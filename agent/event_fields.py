@@ -88,8 +88,14 @@ def _check_instant(value: str) -> str:
     return value if moment.second < 59 else value[:17] + "59" + value[19:]  # a leap second is the one before it
 
 
-Amount = Annotated[str, BeforeValidator(_refuse_number), Field(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,4})?$")]
-Quantity = Annotated[str, BeforeValidator(_quantity_text), Field(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,3})?$")]
+# The pattern stands first: behind a validator it would be missing in the JSON Schema.
+_QuantityText = Annotated[str, Field(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,3})?$")]
+_QuantityNumber = Annotated[int, Field(gt=-(10**9), lt=10**9)]
+
+Amount = Annotated[str, Field(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,4})?$"), BeforeValidator(_refuse_number)]
+Quantity = Annotated[
+    _QuantityText, BeforeValidator(_quantity_text, json_schema_input_type=_QuantityText | _QuantityNumber)
+]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
 Gtin = Annotated[str, AfterValidator(_check_gtin), Field(description="GS1 GTIN-8, -12, -13 or -14")]
 Sscc = Annotated[str, AfterValidator(_check_sscc), Field(description="GS1 SSCC-18")]

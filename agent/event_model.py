@@ -38,11 +38,17 @@ class EventData(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One row of the vocabulary: `name` is the short form, such as `pos.sale.v1`."""
+    """One row of the vocabulary: `name` is the short form, such as `pos.sale.v1`; `prefix` makes it the full one."""
 
     name: str
     stream: Stream
     model: type[EventData]
+    prefix: str = TYPE_PREFIX
+
+    @property
+    def full_name(self) -> str:
+        """The CloudEvents `type`."""
+        return self.prefix + self.name
 
     @property
     def is_audit(self) -> bool:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from agent.clock import moment_of, rfc3339
 from agent.errors import EventRefused, Problem
 from agent.event_types import EVENT_TYPES, TYPE_NAMES, TYPE_PREFIX, EventData, EventType, Stream
+from agent.site_types import NO_SITE_TYPES, SiteType, SiteTypes
 from agent.strict_json import parse_strictly
 from agent.topics import DeviceName
 
@@ -131,8 +132,16 @@ def _is_within(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bo
 class EventDecoder:
     """Turns what producers send into drafts, or says exactly what is wrong with it."""
 
-    def __init__(self, origin: Origin, *, wall: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        wall: Callable[[], datetime],
+        new_id: Callable[[], str],
+        site_types: SiteTypes = NO_SITE_TYPES,
+    ) -> None:
         self._origin = origin
+        self._site_types = site_types
         self._wall = wall
         self._new_id = new_id
         self._places = "".join(
@@ -144,6 +153,11 @@ class EventDecoder:
     @property
     def origin(self) -> Origin:
         return self._origin
+
+    @property
+    def site_types(self) -> SiteTypes:
+        """What it takes beyond the vocabulary."""
+        return self._site_types
 
     def decode(self, body: bytes, producer: str) -> list[Draft]:
         """The drafts of one call by a producer: one event, or an array of them, all or nothing.
@@ -181,11 +195,14 @@ class EventDecoder:
     def _draft(self, value: Any, source: str, now: str, path: str) -> Draft:
         if not isinstance(value, dict):
             raise EventRefused(Problem(path, "not an event", "a JSON object"))
-        attributes = _Attributes.read(value, source, path)
+        attributes = _Attributes.read(value, source, self._site_types, path)
+        place = f"{path}.data".removeprefix(".")
         try:
             data = attributes.row.model.model_validate(value["data"])
         except ValidationError as error:
-            raise EventRefused(*problems_of(error, f"{path}.data".removeprefix("."))) from None
+            raise EventRefused(*problems_of(error, place)) from None
+        if isinstance(attributes.row, SiteType) and (wrong := attributes.row.problem_of(value["data"])):
+            raise EventRefused(Problem(f"{place}{wrong.path}", wrong.problem, wrong.expected))
         return self._encode(
             attributes.row, data, source, attributes.id, attributes.time, now, attributes.optional, path=path
         )
@@ -202,16 +219,17 @@ class EventDecoder:
         *,
         path: str = "",
     ) -> Draft:
-        body = data.__pydantic_serializer__.to_json(data, exclude_none=True)
+        body = data.__pydantic_serializer__.to_json(data, exclude_none=not isinstance(row, SiteType))
         subject = json.dumps(optional["subject"]) if "subject" in optional else "null"
         said = (row.name, time or "", subject)  # a retry may have another trace
         digest = blake2b("\n".join(said).encode() + b"\n" + body, digest_size=16).digest()
         event_id = event_id if event_id is not None else self._new_id()
         time = time or now
         extras = "".join(f',"{key}":{json.dumps(text)}' for key, text in optional.items())
+        schema = "" if _is_unread(row) else f',"dataschema":"{event_schema(row.name)}"'
         opening = (
-            f'{{"specversion":"1.0","id":{json.dumps(event_id)},"source":"{source}","type":"{TYPE_PREFIX}{row.name}"'
-            f',"time":"{time}","datacontenttype":"application/json","dataschema":"{event_schema(row.name)}"'
+            f'{{"specversion":"1.0","id":{json.dumps(event_id)},"source":"{source}","type":"{row.full_name}"'
+            f',"time":"{time}","datacontenttype":"application/json"{schema}'
             f'{extras}{self._places},"stream":"{row.stream.value}","data":'
         ).encode() + body
         if len(opening) > EVENT_BYTES_MAX:
@@ -231,7 +249,7 @@ class _Attributes:
     optional: dict[str, str]
 
     @classmethod
-    def read(cls, value: dict[str, Any], source: str, path: str) -> Self:
+    def read(cls, value: dict[str, Any], source: str, site_types: SiteTypes, path: str) -> Self:
         problems: list[Problem] = []
 
         def refuse(key: str, problem: str, expected: str) -> None:
@@ -249,12 +267,13 @@ class _Attributes:
                 refuse(key, "missing", "this attribute")
         if problems:
             raise EventRefused(*problems[:PROBLEMS_MAX])
-        row = _row_of(value["type"], refuse)
+        row = _row_of(value["type"], site_types, refuse)
         event_id = _id_of(value.get("id"), refuse)
         time = _time_of(value.get("time"), refuse)
         if full:
             _check_constants(value, source, row, refuse)
-        optional: dict[str, str] = {key: value[key] for key in ("subject", "traceparent") if key in value}
+        passed_on = ("subject", "traceparent", *(("dataschema",) if row and _is_unread(row) else ()))
+        optional: dict[str, str] = {key: value[key] for key in passed_on if key in value}
         for key, text in optional.items():
             if not isinstance(text, str) or not 0 < len(text) <= ID_CHARS_MAX:
                 refuse(key, "not a text", f"1 to {ID_CHARS_MAX} characters")
@@ -266,14 +285,21 @@ class _Attributes:
 _Refuse = Callable[[str, str, str], None]
 
 
-def _row_of(name: Any, refuse: _Refuse) -> EventType | None:
-    row = EVENT_TYPES.get(name.removeprefix(TYPE_PREFIX)) if isinstance(name, str) else None
+def _row_of(name: Any, site_types: SiteTypes, refuse: _Refuse) -> EventType | None:
+    row: EventType | None = None
+    if isinstance(name, str):
+        row = EVENT_TYPES.get(name.removeprefix(TYPE_PREFIX)) or site_types.row_of(name)
     if row is None:
         shown = repr(name[:80]) if isinstance(name, str) else "not a text"
         refuse("type", f"unknown event type {shown}", _near(name, EVENT_TYPES))
     elif row.is_audit:
         refuse("type", "an audit event from a producer", "a type that is not the agent's own word to the cloud")
     return row
+
+
+def _is_unread(row: EventType) -> bool:
+    """Whether the agent knows no schema of such events."""
+    return isinstance(row, SiteType) and row.schema is None
 
 
 def _near(name: Any, known: Iterable[str]) -> str:
@@ -312,7 +338,7 @@ def _time_of(value: Any, refuse: _Refuse) -> str | None:
 
 def _check_constants(value: dict[str, Any], source: str, row: EventType | None, refuse: _Refuse) -> None:
     expected = {"specversion": "1.0", "source": source, "datacontenttype": "application/json"}
-    if row is not None:
+    if row is not None and not _is_unread(row):
         expected["dataschema"] = event_schema(row.name)
     for key, wanted in expected.items():
         if key in value and value[key] != wanted:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import struct
 from contextlib import suppress
 from pathlib import Path
 from threading import get_native_id
@@ -14,6 +15,7 @@ __all__ = [
     "create_private",
     "give_to_owner",
     "make_folder",
+    "open_to_others",
     "read_private",
     "replace_private",
     "sync_file",
@@ -21,6 +23,10 @@ __all__ = [
 ]
 
 BYTES_MAX: Final = 1_048_576
+_ACL_HEADER_BYTES: Final = 4
+_ACL_ENTRY: Final = struct.Struct("<HHI")  # tag, permissions, id: linux/posix_acl_xattr.h
+_ACL_USER: Final = 0x02
+_ACL_NOBODY: Final = (0x01, 0x10)  # the owner, and the mask, which only takes away
 
 
 class PrivateFileUnusable(EnvironmentFault):
@@ -39,7 +45,7 @@ def read_private(file: Path) -> bytes:
             found = os.fstat(opened.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise PrivateFileUnusable(f"{file} is not a regular file")
-            if stat.S_IMODE(found.st_mode) & 0o077:
+            if open_to_others(opened.fileno()):
                 raise PrivateFileUnusable(
                     f"{file} is open to others (mode {stat.S_IMODE(found.st_mode):o}): chmod 600 {file}"
                 )
@@ -51,6 +57,22 @@ def read_private(file: Path) -> bytes:
     if len(content) > BYTES_MAX:
         raise PrivateFileUnusable(f"{file} is larger than {BYTES_MAX:,} bytes")
     return content
+
+
+def open_to_others(file: int | Path) -> bool:
+    """Whether anybody but its owner, root and this user may do anything with it.
+
+    A credential of systemd is given to this user by an access list, and its mode then looks open to the group.
+    """
+    found = os.fstat(file) if isinstance(file, int) else file.stat()
+    if not stat.S_IMODE(found.st_mode) & 0o077:
+        return False
+    try:
+        entries = _ACL_ENTRY.iter_unpack(os.getxattr(file, "system.posix_acl_access")[_ACL_HEADER_BYTES:])
+    except OSError:  # there is no list: the mode says all
+        return True
+    ours = (_ACL_USER, os.geteuid())
+    return any(may and tag not in _ACL_NOBODY and (tag, who) != ours for tag, may, who in entries)
 
 
 def create_private(file: Path, content: bytes) -> bool:

@@ -23,6 +23,7 @@ from agent.clock import SystemClock, rfc3339
 from agent.errors import CallerError, EnvironmentFault
 from agent.event_types import EVENT_TYPES, TYPE_PREFIX
 from agent.private_file import PrivateFileUnusable, read_private, replace_private
+from agent.site_types import is_site_name
 from agent.topics import LevelName
 
 __all__ = ["AGENT_PRODUCER", "Producer", "ProducerRefused", "ProducerRegistry", "ProducersUnreadable"]
@@ -206,6 +207,8 @@ def _check_name(name: str) -> None:
 
 def _checked_pattern(pattern: str) -> str:
     short = pattern.removeprefix(TYPE_PREFIX)
+    if is_site_name(pattern.replace("*", "x.x")):
+        return pattern  # a type of the site: whether there is one, the agent's settings say
     if not any(fnmatchcase(name, short) for name in EVENT_TYPES):
         near = get_close_matches(short, list(EVENT_TYPES), 1)
         hint = f"did you mean {near[0]}?" if near else "expected a type such as pos.sale.v1, or a glob such as pos.*"

@@ -89,7 +89,7 @@ class RoomKeeper:
 
     async def _shed(self, stream: Stream) -> int:
         """Give up the oldest events of a stream that the cloud does not have; how many."""
-        events, readings = await asyncio.to_thread(self._oldest, stream, self._log.cursor(CLOUD, stream))
+        events, readings = await asyncio.to_thread(self._oldest, stream, *self._oldest_range(stream))
         if not events:
             return 0
         first, last = events[0].place, events[-1].place
@@ -108,11 +108,21 @@ class RoomKeeper:
         await self._log.append([draft], also=[Shed(stream, Place(first.epoch, first.sequence - 1), last)])
         return len(events)
 
-    def _oldest(self, stream: Stream, after: Place) -> tuple[Sequence[StoredEvent], tuple[ShedReadings, ...]]:
-        """The oldest undelivered events but the stream's newest, and what is to be kept of their readings."""
+    def _oldest_range(self, stream: Stream) -> tuple[Place, Place]:
+        """Where the oldest undelivered events are, after one place up to another: what is parked, else all."""
+        cursor = self._log.cursor(CLOUD, stream)
+        for gap in self._log.gaps(stream):
+            if gap.parked_code is not None and Place(gap.epoch, gap.first) <= cursor:
+                return Place(gap.epoch, gap.first - 1), Place(gap.epoch, gap.last)
+        return cursor, self._log.head(stream)
+
+    def _oldest(
+        self, stream: Stream, after: Place, upto: Place
+    ) -> tuple[Sequence[StoredEvent], tuple[ShedReadings, ...]]:
+        """The oldest of these events but the stream's newest, and what is to be kept of their readings."""
         events = self._log.read(stream, after, events_max=SHED_EVENTS_MAX, bytes_max=SHED_BYTES_MAX)
         head = self._log.head(stream)
-        events = [event for event in events if event.place < head]
+        events = [event for event in events if event.place < head and event.place <= upto]
         return events, _readings(event.body for event in events)
 
     def _tell(self, shed: int) -> None:

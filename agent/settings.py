@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from agent.event_model import Stream
 from agent.topics import LevelName
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "ClockSettings",
     "DecideSettings",
     "DeviceSettings",
+    "EventSettings",
     "LinkSettings",
     "LogSettings",
     "Section",
@@ -56,6 +58,18 @@ def _check_zone(name: str) -> str:
         return ZoneInfo(name).key
     except (KeyError, ValueError, OSError):  # unknown, not a zone name at all, a folder of zones
         raise PydanticCustomError("time_zone", "unknown time zone") from None
+
+
+def _streams(names: str) -> frozenset[Stream]:
+    return frozenset(Stream(name.strip()) for name in names.split(",") if name.strip())
+
+
+def _check_streams(names: str) -> str:
+    try:
+        _streams(names)
+    except ValueError:
+        raise PydanticCustomError("streams", "unknown stream") from None
+    return names
 
 
 def _from_settings_folder(name: str, info: ValidationInfo) -> str:
@@ -157,31 +171,104 @@ class LinkSettings(Section):
     port: int = Field(1883, ge=1, le=65_535, description="broker port; 8883 is usual with TLS")
     tls: bool = Field(default=False, description="TLS; may be off only for a loopback broker", examples=[True])
     ca_file: FileName = Field("", description="PEM bundle to trust instead of the system's", examples=["ca.pem"])
+    crl_file: FileName = Field(
+        "",
+        description="PEM revocation lists of all of those authorities; without it revocation is not checked",
+        examples=["crl.pem"],
+    )
+    certificate_file: FileName = Field(
+        "", description="this device's PEM certificate chain, if the broker wants one", examples=["device.crt"]
+    )
+    key_file: FileName = Field(
+        "", description="its PEM private key; not encrypted, not readable by others", examples=["device.key"]
+    )
+    certificate_name: str = Field(
+        "{site}/{device}",
+        max_length=256,
+        description="common name that its certificate must have; empty takes any",
+        examples=["{device}.{site}.example.com"],
+    )
     username: str = Field(
         "", max_length=256, description="MQTT user name, if the broker wants one", examples=["store-1"]
     )
     password_file: FileName = Field(
         "", description="file that holds the MQTT password; not readable by others", examples=["mqtt.password"]
     )
+    protocol: Literal["auto", "5", "3.1.1"] = Field(
+        "auto", description="MQTT version; auto is 5, and 3.1.1 for a broker without it (refusals are then not seen)"
+    )
     keepalive_s: int = Field(30, ge=5, le=3_600, description="MQTT keep-alive")
     connect_timeout_s: float = Field(10.0, gt=0, le=120, description="until CONNACK")
     puback_timeout_s: float = Field(20.0, gt=0, le=300, description="without a PUBACK for this long, reconnect")
     backoff_min_s: float = Field(0.5, gt=0, le=60, description="first ceiling of the jittered wait before a reconnect")
     backoff_max_s: float = Field(60.0, gt=0, le=3_600, description="last ceiling of that wait")
+    connect_interval_s: float = Field(1.0, ge=0, le=60, description="at least this between two CONNECTs of a client")
     window_publishes: int = Field(20, ge=1, le=1_000, description="publishes without PUBACK at a time")
-    batch_events_max: int = Field(200, ge=1, le=10_000, description="events in one publish")
+    batch_events_max: int = Field(1_000, ge=1, le=10_000, description="events in one publish")
     batch_bytes_max: int = Field(120_000, ge=1_024, le=MEBIBYTE, description="bytes in one publish")
+    batching: Literal["on", "off"] = Field(
+        "on", description="off sends each event in a publish of its own, as the MQTT binding of CloudEvents has it"
+    )
     linger_s: float = Field(0.02, ge=0, le=10, description="how long a small batch waits for company")
+    publishes_per_s_max: float = Field(
+        0.0, ge=0, le=10_000, description="publishes a second; 0 is no cap (AWS IoT takes 100 of a connection)"
+    )
+    catch_up_spread_s: float = Field(
+        5.0, ge=0, le=600, description="after an outage, catching up begins at random within this time"
+    )
+    strict_order: Annotated[str, AfterValidator(_check_streams)] = Field(
+        "sales, stock, agv, audit",
+        max_length=200,
+        description="streams whose new events never pass by their own backlog",
+        json_schema_extra={"expected": "names of streams with commas between"},
+    )
+    park_after_tries: int = Field(
+        5, ge=1, le=1_000, description="refusals (not authorized, invalid, …) after which a batch is left behind"
+    )
+    parked_retry_s: float = Field(
+        3_600.0, ge=0, le=604_800, description="how often what is left behind is tried again; 0 is only when asked"
+    )
+    unheard: Literal["accept", "hold"] = Field(
+        "accept", description="what the broker takes though nobody subscribes: delivered, or to be sent again"
+    )
     receipt_wait_s: float = Field(1.0, ge=0, le=30, description="wait for the ledger's retained receipt on connect")
     state_interval_s: float = Field(15.0, gt=0, le=3_600, description="how often the retained state is renewed")
+
+    @property
+    def ordered(self) -> frozenset[Stream]:
+        """The streams of `strict_order`."""
+        return _streams(self.strict_order)
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if self.enabled and not self.tls and not is_loopback(self.host):
             raise _conflict("tls", "off for a broker beyond this machine", "tls = true (plaintext only to loopback)")
+        for key in ("crl_file", "certificate_file"):
+            if getattr(self, key) and not self.tls:
+                raise _conflict(key, "set, though tls is off", "tls = true")
+        if bool(self.certificate_file) != bool(self.key_file):
+            missing, given = ("key_file", "certificate_file")[:: 1 if self.certificate_file else -1]
+            raise _conflict(missing, f"missing, though {given} is set", "both, or none of the two")
         if self.backoff_min_s > self.backoff_max_s:
             raise _conflict("backoff_min_s", "more than backoff_max_s", "at most backoff_max_s")
         return self
+
+
+class EventSettings(Section):
+    """Event types beyond the built-in ones."""
+
+    types_folder: FileName = Field(
+        "", description="folder of JSON Schema files, one for each event type of this site", examples=["event-types"]
+    )
+    unknown_types: Literal["refuse", "keep"] = Field(
+        "refuse", description="keep: events of types unknown here are stored and forwarded unread"
+    )
+    keep_refused_days: int = Field(
+        0, ge=0, le=30, description="days to keep bodies of refused events, to debug a producer; 0 keeps none"
+    )
+    unknown_stream: Literal["sales", "stock", "kiosk", "touch", "health", "sensor"] = Field(
+        "sensor", description="stream of unknown types that are kept; sales and stock are never shed"
+    )
 
 
 class ApiSettings(Section):
@@ -297,6 +384,7 @@ class Settings(Section):
     device: DeviceSettings = DeviceSettings()
     log: LogSettings = LogSettings()
     link: LinkSettings = LinkSettings()
+    events: EventSettings = EventSettings()
     api: ApiSettings = ApiSettings()
     decide: DecideSettings = DecideSettings()
     clock: ClockSettings = ClockSettings()

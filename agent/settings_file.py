@@ -39,6 +39,7 @@ _PROBLEMS: Final = {  # pydantic's error types, in words
     "string_pattern_mismatch": "not in this form",
     "timezone_aware": "a time without its offset",
     "time_zone": "unknown time zone",
+    "streams": "unknown stream",
 }
 
 

@@ -7,6 +7,7 @@ sf/v1/{site}/{device}/cfg/desired       down  retained;   cfg/reported  up, reta
 sf/v1/{site}/{device}/dat/{set}[/{hash}/{n}]              down  packs: manifest and chunks
 sf/v1/_market/{market}/dat/{set}[/{hash}/{n}]             down  packs shared by a market
 sf/v1/{site}/{device}/cmd/{verb}        down  commands;   cmd/{verb}/res/{id}  up
+sf/v1/{site}/{device}/probe             both  what `storeforward doctor` says to itself
 """
 
 import re
@@ -41,6 +42,7 @@ class Channel(StrEnum):
     CONFIG = "cfg"
     PACKS = "dat"
     COMMANDS = "cmd"
+    PROBE = "probe"
 
 
 # Per channel: the patterns that what follows the channel may have, level by level ("*" is any legal level).
@@ -51,6 +53,7 @@ _TAILS: Final[dict[Channel, tuple[tuple[str, ...], ...]]] = {
     Channel.CONFIG: (("desired",), ("reported",)),
     Channel.PACKS: (("*",), ("*", "*", "*")),
     Channel.COMMANDS: (("*",), ("*", "res", "*")),
+    Channel.PROBE: ((),),
 }
 
 

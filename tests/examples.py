@@ -235,6 +235,14 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {  # Any: a JSON object
         "last_sequence": 7,
         "reason": "checksum",
     },
+    "audit.events_parked.v1": {
+        "stream": "sales",
+        "epoch": "0195a2b4-0000-7000-8000-000000000000",
+        "first_sequence": 7,
+        "last_sequence": 9,
+        "reason": "refused",
+        "code": 135,
+    },
     "audit.events_released.v1": {
         "stream": "sales",
         "epoch": "0195a2b4-0000-7000-8000-000000000000",

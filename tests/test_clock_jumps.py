@@ -1,4 +1,4 @@
-"""Cases C2 and C3: the wall clock jumps under a real agent, and nothing that waits, retries or remembers is fooled."""
+"""Cases C2 to C4: the wall clock is wrong under a real agent: nothing that waits, retries or remembers is fooled."""
 
 import asyncio
 import subprocess
@@ -15,7 +15,9 @@ from agent.event_types import Stream
 from sim.broker import running_broker
 from tests.agent_process import AgentProcess, running_agent, scan, settings_toml
 from tests.examples import EXAMPLES
-from tests.link.device import Cloud
+from tests.link.certificates import Authority
+from tests.link.device import QUICK, Cloud
+from tests.link.sample_broker import link_settings, sample_broker
 
 JUMPS_D: Final = (400, -400)
 SOON_S: Final = 20.0
@@ -144,3 +146,27 @@ async def test_after_a_step_back_the_order_is_that_of_the_sequences_and_no_key_c
     assert [event["data"]["line"] for event in events] == sorted(event["data"]["line"] for event in events)
     assert len({event["id"] for event in events}) == 200
     assert [event["time"] for event in events] != sorted(event["time"] for event in events), "the clock went back"
+
+
+@pytest.mark.case("C4")
+async def test_an_agent_in_1970_says_so_keeps_events_and_delivers_once_its_clock_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall, authority = Wall(tmp_path / "wall"), Authority(tmp_path)
+    wall.jump_d(-(datetime.now(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days)
+    async with sample_broker(tmp_path / "broker", authority) as broker:
+        for name, value in wall.variables.items():
+            monkeypatch.setenv(name, value)
+        link = link_settings(authority, authority.device()) | QUICK | {"host": broker.host, "port": broker.port}
+        async with running_agent(tmp_path / "agent", settings_toml(link=link)) as agent, asyncio.timeout(SOON_S):
+            assert (await agent.post([scan("a")]))[0] == 201
+            while (
+                "device clock is 1970-01-01; certificate valid from 2"
+                not in (status := await agent.status())["link"]["reason"]
+            ):
+                await asyncio.sleep(0.05)
+            assert (status["link"]["state"], status["log"]["waiting"] > 0) == ("offline", True)
+            assert any("device clock is 1970-01-01" in problem for problem in status["problems"])
+            wall.jump_d(0)
+            while (await agent.status())["log"]["waiting"]:
+                await asyncio.sleep(0.05)

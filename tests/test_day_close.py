@@ -18,7 +18,7 @@ from agent.device_events import DayClosed, DayRange
 from agent.errors import StorageFailed
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
-from agent.log import DAY_CLOSE, START, EventLog, Place
+from agent.log import DAY_CLOSE, START, EventLog, Park, Place, Span
 from agent.settings import SiteSettings
 from agent.topics import DeviceName
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all, threaded_log
@@ -380,3 +380,15 @@ async def test_a_clock_that_was_far_ahead_does_not_hold_its_day_open(tmp_path: P
         closed = await day_closer(log, clock).close_if_due()
         assert closed is not None
         assert closed.business_day == "2027-04-06"
+
+
+async def test_what_is_parked_is_closed_as_that_and_not_counted(tmp_path: Path) -> None:
+    clock = SetClock()
+    with inline_log(tmp_path, clock) as log:
+        log.append_now(events(6))
+        log.append_now([], also=[Park(Stream.SALES, Span(1, 2, 3), 0x87)])
+        closed = await day_closer(log, clock).close_now()
+    assert closed is not None
+    (part,) = (part for part in closed.ranges if part.stream is Stream.SALES)
+    assert (part.first_sequence, part.last_sequence, part.count, part.parked) == (1, 6, 4, 2)
+    assert part.sha256 == sha256(b"".join(b"%d:e-%d\n" % (one, one) for one in (1, 4, 5, 6))).hexdigest()

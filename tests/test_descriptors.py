@@ -13,6 +13,7 @@ import pytest
 from aiohttp import ClientSession
 
 from agent.api.connections import LOCAL_RESERVE, TCP_RESERVE
+from agent.api.refusal import PROBLEM_JSON, ProblemDocument
 from tests.agent_process import AgentProcess, running_agent, scan, settings_toml
 from tests.api.api_world import free_port
 from tests.waiting import until
@@ -82,6 +83,9 @@ async def test_a_crowd_on_tcp_keeps_nobody_on_this_machine_out_and_costs_no_proc
             async with ClientSession() as late, late.get(f"http://127.0.0.1:{port}/livez") as turned_away:
                 assert turned_away.status == 503
                 assert turned_away.headers["Retry-After"] == "5"
+                assert turned_away.content_type == PROBLEM_JSON
+                problem = ProblemDocument.model_validate_json(await turned_away.read())
+                assert (problem.status, problem.type) == (503, "urn:storeforward:problem:too_many_connections")
         assert share < PROCESSOR_SHARE_MAX, f"{share:.0%} of a processor"
 
         async def served_again() -> bool:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError, create_model
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
+from pydantic import TypeAdapter, ValidationError, create_model
 
 from agent.event_fields import (
     FORGOTTEN,
@@ -150,6 +151,25 @@ def test_fields_refuse_what_they_are_not_for(field: str, value: object, problem:
 
 def test_a_whole_quantity_may_be_sent_as_a_number_and_is_kept_as_text() -> None:
     assert taken("quantity", 3) == "3"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("amount", value) for value in ("12.50", "-0.0001", "999999999999", 12.5, 12, True, None)),
+        *(("amount", value) for value in ("12,50", "1e3", "1.23456", "1234567890123", "\u0661.50", "")),
+        *(("quantity", value) for value in ("0.345", "-1", 3, -3, 10**9 - 1, 1 - 10**9, 0.5, False, None)),
+        *(("quantity", value) for value in (10**9, -(10**9), "1000000000", "1.2345", "\u0661", "x")),
+    ],
+)
+def test_the_json_schema_takes_what_the_field_takes(field: str, value: object) -> None:
+    by_schema = Draft202012Validator(TypeAdapter(FIELDS[field]).json_schema()).is_valid(value)
+    try:
+        taken(field, value)
+    except ValidationError:
+        assert not by_schema
+    else:
+        assert by_schema
 
 
 @given(st.text("0123456789abcdef", min_size=32, max_size=32))

@@ -25,6 +25,7 @@ VOCABULARY: Final = tuple(
             "event_model",
             "event_types",
             "events",
+            "site_types",
             "strict_json",
         ),
         "topics",

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import struct
 from pathlib import Path
 from threading import get_native_id
 
@@ -46,6 +47,28 @@ def test_a_file_open_to_others_is_refused_with_the_remedy(tmp_path: Path, mode: 
     file.chmod(mode)
     with pytest.raises(PrivateFileUnusable, match=rf"open to others \(mode {mode:o}\): chmod 600 .*key"):
         read_private(file)
+
+
+OWNER, USER, GROUP, MASK, OTHER = 0x01, 0x02, 0x04, 0x10, 0x20
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "refused"), [(os.geteuid(), 0, False), (os.geteuid() + 1, 0, True), (os.geteuid(), 4, True)]
+)
+def test_what_an_access_list_gives_to_this_user_alone_is_private_as_a_credential_of_systemd_is(
+    tmp_path: Path, user: int, group: int, *, refused: bool
+) -> None:
+    file = tmp_path / "key"
+    create_private(file, b"one")
+    entries = ((OWNER, 4, -1), (USER, 4, user), (GROUP, group, -1), (MASK, 4, -1), (OTHER, 0, -1))
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    os.setxattr(file, "system.posix_acl_access", acl)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o440, "so it looks"
+    if refused:
+        with pytest.raises(PrivateFileUnusable, match="open to others"):
+            read_private(file)
+    else:
+        assert read_private(file) == b"one"
 
 
 def test_a_link_to_a_private_file_is_fine(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from agent.device_events import EventsShed
 from agent.errors import StorageFull
 from agent.event_types import Stream
 from agent.events import Draft, EventDecoder, Origin
-from agent.log import CLOUD, DAY_CLOSE, EventLog, Gap, Place
+from agent.log import CLOUD, DAY_CLOSE, EventLog, Gap, Park, Place, Span
 from agent.room_keeper import RoomKeeper
 from agent.topics import DeviceName
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all
@@ -55,6 +55,7 @@ async def test_with_enough_room_nothing_is_given_up(tmp_path: Path) -> None:
         assert tombstones(log) == []
 
 
+@pytest.mark.case("N1")
 async def test_shedding_makes_room_and_every_event_that_went_is_in_a_tombstone(tmp_path: Path) -> None:
     with inline_log(tmp_path, size_bytes_max=SMALLEST) as log:
         count = fill(log, Stream.SENSOR, "s", leave=log.reserve_bytes)
@@ -68,6 +69,21 @@ async def test_shedding_makes_room_and_every_event_that_went_is_in_a_tombstone(t
         assert [one.first_sequence for one in told] == [1, *(one.last_sequence + 1 for one in told[:-1])]
         assert log.gaps(Stream.SENSOR) == (Gap(1, 1, shed, "shed"),)
         assert log.waiting(CLOUD, Stream.SENSOR) == count - shed
+
+
+async def test_what_is_parked_behind_the_cursor_is_the_oldest_that_goes_and_nothing_that_was_delivered_is_declared(
+    tmp_path: Path,
+) -> None:
+    with inline_log(tmp_path, size_bytes_max=SMALLEST) as log:
+        log.append_now(events(EVERY, "p", stream=Stream.SENSOR))
+        log.append_now([], also=[Park(Stream.SENSOR, Span(1, 3, 7), 0x87)])
+        await log.advance(CLOUD, Stream.SENSOR, Place(1, EVERY))
+        fill(log, Stream.SENSOR, "s", leave=log.reserve_bytes)
+        await keeper_of(log).relieve()
+        first, second = tombstones(log)[:2]
+        assert (first.first_sequence, first.last_sequence, first.count) == (3, 7, 5)
+        assert second.first_sequence == EVERY + 1
+        assert log.gaps(Stream.SENSOR)[0] == Gap(1, 3, 7, "shed")
 
 
 async def test_streams_go_in_the_declared_order_and_never_shed_ones_stay_whole(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def test_plaintext_is_fine_on_this_machine(host: str) -> None:
     assert LinkSettings(host=host).tls is False
 
 
+@pytest.mark.case("I5")
 @pytest.mark.parametrize(
     "host", ["mqtt.example.com", "10.0.0.1", "0.0.0.0", "::", "localhost.example.com", "127.0.0.1."]
 )
@@ -41,6 +42,20 @@ def test_plaintext_to_another_machine_is_refused(host: str) -> None:
         LinkSettings(host=host)
     assert LinkSettings(host=host, tls=True).tls
     assert not LinkSettings(host=host, enabled=False).enabled
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"certificate_file": "a"}, "missing, though certificate_file is set"),
+        ({"key_file": "a"}, "missing, though key_file is set"),
+        ({"certificate_file": "a", "key_file": "b", "tls": False}, "set, though tls is off"),
+        ({"crl_file": "a", "tls": False}, "set, though tls is off"),
+    ],
+)
+def test_a_certificate_needs_its_key_and_tls(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        LinkSettings.model_validate({"tls": True} | given)
 
 
 def test_the_first_back_off_is_not_above_the_last() -> None:

@@ -31,6 +31,9 @@ def test_every_default_stands_in_toml(key: str) -> None:
 
 TOGETHER = {
     "link.host": {"STOREFORWARD__LINK__TLS": "true"},
+    "link.crl_file": {"STOREFORWARD__LINK__TLS": "true"},
+    "link.certificate_file": {"STOREFORWARD__LINK__TLS": "true", "STOREFORWARD__LINK__KEY_FILE": "b"},
+    "link.key_file": {"STOREFORWARD__LINK__TLS": "true", "STOREFORWARD__LINK__CERTIFICATE_FILE": "a"},
     "api.lan_host": {"STOREFORWARD__API__LAN_CERTIFICATE_FILE": "a", "STOREFORWARD__API__LAN_KEY_FILE": "b"},
 }
 

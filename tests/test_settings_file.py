@@ -161,7 +161,7 @@ def test_what_is_wrong_with_vehicles_is_told_with_its_line(file: Path, text: str
         ("[device]\nzzz = 1", ":2 device.zzz: unknown key; expected one of id"),
         (
             "zzz = 1",
-            ":1 zzz: unknown key; expected one of log_level, [api], [clock], [decide], [device], [link], [log], [site]",
+            ":1 zzz: unknown key; expected one of log_level, [api], [clock], [decide], [device], [events], [link], ",
         ),
         ("\n[lnik]\nport = 1", ":2 lnik: unknown section; expected [link]"),
         ("[zzz]", ":1 zzz: unknown section; expected one of log_level, [api]"),

@@ -21,6 +21,7 @@ tails = {
     Channel.CONFIG: st.sampled_from([("desired",), ("reported",)]),
     Channel.PACKS: st.tuples(levels) | st.tuples(levels, levels, levels),
     Channel.COMMANDS: st.tuples(levels) | st.tuples(levels, st.just("res"), levels),
+    Channel.PROBE: st.just(()),
 }
 topics = st.sampled_from(sorted(Channel)).flatmap(
     lambda channel: st.builds(Topic, levels, levels, st.just(channel), tails[channel])

@@ -7,9 +7,12 @@ rest is in use. It is told 503 and closed, before the log, the link or a callers
 import asyncio
 import resource
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from aiohttp import web
+
+from agent.api.refusal import Refusal, problem_response
 
 __all__ = ["ACCEPTS_AT_A_TIME", "LOCAL_RESERVE", "TCP_RESERVE", "connections_of"]
 
@@ -20,10 +23,7 @@ TCP_RESERVE: Final = 160
 """Descriptors that no TCP connection keeps, so that callers on this machine are served while others crowd in."""
 KEEPALIVE_S: Final = 75.0  # without a request, from the first moment on
 LINGERING_S: Final = 0.3  # what a refused body's sender still sends is read, so that it sees the answer
-_BUSY: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
-    b"Content-Type: text/plain\r\nContent-Length: 26\r\n\r\ntoo many open connections\n"
-)
+TRY_AGAIN_S: Final = 5.0
 
 
 def connections_of(server: web.Server, reserve: int) -> Callable[[], asyncio.Protocol]:
@@ -47,7 +47,18 @@ class _Connection(web.RequestHandler):
         soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if transport.get_extra_info("socket").fileno() >= soft_limit - self._reserve:
             self.force_close()  # reads nothing
-            transport.write(_BUSY)
+            transport.write(_too_many())
             transport.close()
             return
         super().connection_made(transport)
+
+
+@cache
+def _too_many() -> bytes:
+    """The refusal as an HTTP answer to a connection of which nothing was read."""
+    refusal = Refusal(503, "too_many_connections", "too many connections are open", retry_after_s=TRY_AGAIN_S)
+    answer = problem_response(refusal)
+    assert isinstance(answer.body, bytes)
+    headers = {**answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"}
+    lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + answer.body

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent.api.bodies import read_model
 from agent.api.caller import Caller
 from agent.api.intake import StoredEvent
+from agent.api.metrics import Metrics
 from agent.api.refusal import Refusal
 from agent.api.route import JSON, Body, Route, json_answer
 from agent.api.shelf_product import Shelf, ShelfProduct
@@ -107,8 +108,11 @@ class Feedback(BaseModel):
 class DecisionRoutes:
     """The routes over one adviser; without one, questions are refused."""
 
-    def __init__(self, adviser: Adviser | None, shelf: Shelf, log: EventLog, decoder: EventDecoder) -> None:
+    def __init__(
+        self, adviser: Adviser | None, shelf: Shelf, log: EventLog, decoder: EventDecoder, metrics: Metrics
+    ) -> None:
         self._adviser = adviser
+        self._metrics = metrics
         self._shelf = shelf
         self._log = log
         self._decoder = decoder
@@ -159,6 +163,7 @@ class DecisionRoutes:
             slots=asked.slots,
             deadline_ms=asked.deadline_ms,
         )
+        self._metrics.decided(decision.took_ms / 1_000, late=decision.late)
         answer = _answer(decision, asked.id, self._shelf)
         return web.Response(body=answer.model_dump_json().encode(), content_type=JSON)
 

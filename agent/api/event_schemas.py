@@ -7,9 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from agent.event_types import EVENT_TYPES, TYPE_PREFIX
+from agent.site_types import SITE_NAME_PATTERN, SiteTypes
 
 __all__ = ["EVENTS_BODY", "EventTypeList", "EventTypeRow", "event_data_schemas", "event_type_list"]
 
+_FORMS: Final = ("ShortEvent", "CloudEvent", "SiteEvent")
 REF_TEMPLATE: Final = "#/components/schemas/{model}"
 
 _Schema = dict[str, Any]  # Any: JSON Schema is JSON
@@ -34,17 +36,14 @@ class EventTypeList(BaseModel):
     types: list[EventTypeRow]
 
 
-def event_type_list() -> EventTypeList:
-    """Every type this agent takes."""
+def event_type_list(site_types: SiteTypes) -> EventTypeList:
+    """Every type this agent takes, those of the site last."""
+    ours = ((row, row.model.model_json_schema(mode="validation")) for row in EVENT_TYPES.values())
+    sites = ((row, dict(row.schema or {})) for row in site_types.declared.values())
     return EventTypeList(
         types=[
-            EventTypeRow(
-                name=row.name,
-                type=TYPE_PREFIX + row.name,
-                stream=row.stream,
-                data_schema=row.model.model_json_schema(mode="validation"),
-            )
-            for row in EVENT_TYPES.values()
+            EventTypeRow(name=row.name, type=row.full_name, stream=row.stream, data_schema=schema)
+            for row, schema in (*ours, *sites)
         ]
     )
 
@@ -89,7 +88,13 @@ def event_data_schemas() -> _Schema:
                 **shared,
             },
         },
-        "Event": {"anyOf": [{"$ref": REF_TEMPLATE.format(model=name)} for name in ("ShortEvent", "CloudEvent")]},
+        "SiteEvent": {
+            "type": "object",
+            "description": "either form with a type of this site; GET /v1/event-types lists those that it declares",
+            "required": ["type", "data"],
+            "properties": {"type": {"type": "string", "pattern": SITE_NAME_PATTERN}, "data": {"type": "object"}},
+        },
+        "Event": {"anyOf": [{"$ref": REF_TEMPLATE.format(model=name)} for name in _FORMS]},
     }
 
 

@@ -26,6 +26,7 @@ from agent.event_types import Stream
 from agent.events import Draft, EventDecoder, problems_of
 from agent.log import Appended, EventLog
 from agent.pseudonyms import Pseudonyms
+from agent.refused_bodies import RefusedBodies
 
 __all__ = ["Intake", "IntakeLimits"]
 
@@ -93,6 +94,7 @@ class Intake:
         metrics: Metrics,
         clock: Clock,
         decoding: ThreadPoolExecutor,
+        refused: RefusedBodies,
     ) -> None:
         self._log = log
         self._decoder = decoder
@@ -101,6 +103,7 @@ class Intake:
         self._metrics = metrics
         self._clock = clock
         self._decoding = decoding
+        self._refused = refused
         self._big_bodies = asyncio.Semaphore(BIG_BODIES_MAX)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By producer: a slow one waits for itself, and takes one place from the others."""
@@ -165,6 +168,7 @@ class Intake:
 
     async def _store(self, request: web.Request, caller: Caller, name: str) -> web.Response:
         drafts: list[Draft] = []
+        body = b""
         try:
             body = await read_body(request, self._events_body)
             drafts = await self._decode(body, name)
@@ -175,6 +179,8 @@ class Intake:
         except StoreforwardError as error:
             refusal = _refusal_of(error, drafts)
             self._metrics.rejected(refusal.kind, events=len(drafts) or 1)
+            if body and refusal.problems:
+                self._refused.keep(name, refusal.kind, refusal.problems, body)
             raise refusal from error
         self._metrics.appended(self._clock.monotonic_s() - began_s)
         return self._answer(stored)

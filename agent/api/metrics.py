@@ -4,6 +4,7 @@ What the API sees is counted here; what the log and the link know is asked of th
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
@@ -41,6 +42,17 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self._decision = Histogram(
+            "storeforward_decision_seconds",
+            "From a question's arrival to its decision",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._decisions_late = Counter(
+            "storeforward_decisions_late",
+            "Decisions that missed their deadline: without suggestions",
+            registry=registry,
+        )
         self._requests = Counter(
             "storeforward_http_requests", "Calls of the local API", ["method", "route", "status"], registry=registry
         )
@@ -63,6 +75,11 @@ class Metrics:
         """One call's events are durable."""
         self._append.observe(took_s)
 
+    def decided(self, took_s: float, *, late: bool) -> None:
+        """One question was decided on; a late one's answer shows nothing."""
+        self._decision.observe(took_s)
+        self._decisions_late.inc(late)
+
     def answered(self, method: str, route: str, status: int) -> None:
         """One call was answered; `route` is the path as declared, without ids."""
         self._requests.labels(method, route, str(status)).inc()
@@ -79,14 +96,23 @@ class Metrics:
 class LogAndLink(Collector):
     """What the log and the link know, asked at each look."""
 
-    def __init__(self, log: EventLog, link_status: Callable[[], LinkStatus]) -> None:
+    def __init__(
+        self, log: EventLog, link_status: Callable[[], LinkStatus], certificate_ends: Callable[[], datetime | None]
+    ) -> None:
         self._log = log
         self._link_status = link_status
+        self._certificate_ends = certificate_ends
 
     def collect(self) -> Iterator[Metric]:
         """One family after the other."""
         yield from self._log_metrics()
         yield from _link_metrics(self._link_status())
+        if ends := self._certificate_ends():
+            yield GaugeMetricFamily(
+                "storeforward_certificate_expiry_timestamp_seconds",
+                "When this device's certificate for the broker ends, in Unix time",
+                value=ends.timestamp(),
+            )
 
     def _log_metrics(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("storeforward_queue_depth_events", "Events not yet forwarded", labels=["stream"])
@@ -117,6 +143,22 @@ def _link_metrics(link: LinkStatus) -> Iterator[Metric]:
     for code, count in link.refused.items():
         refused.add_metric([code], count)
     yield refused
+    parked = GaugeMetricFamily(
+        "storeforward_events_parked", "Events that the broker does not take", labels=["stream", "code"]
+    )
+    for one in link.parked:
+        parked.add_metric([one.stream.value, f"0x{one.code:02X}"], one.events)
+    yield parked
+    if link.caught_up_at is not None:
+        yield GaugeMetricFamily(
+            "storeforward_link_caught_up_timestamp_seconds",
+            "When nothing will wait any more, as seen now",
+            value=link.caught_up_at.timestamp(),
+        )
+    if link.publishes_per_s is not None:
+        yield GaugeMetricFamily(
+            "storeforward_link_publishes_per_second", "How many may leave a second", value=link.publishes_per_s
+        )
     puback = GaugeMetricFamily(
         "storeforward_puback_seconds", "From a publish to its PUBACK, over the last ones", labels=["quantile"]
     )

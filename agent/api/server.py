@@ -43,12 +43,14 @@ from agent.decide import Adviser
 from agent.errors import StoreforwardError
 from agent.events import EventDecoder
 from agent.fleet.fleet import Fleet
+from agent.identity_watch import IdentityWatch
 from agent.link import LinkStatus, Receipts
 from agent.log import EventLog
 from agent.packs import OfferBook, Packs
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.quarantine_desk import QuarantineDesk
+from agent.refused_bodies import RefusedBodies
 from agent.settings import Settings
 from agent.till_requests import TillRequests
 
@@ -82,6 +84,7 @@ class LocalApi:
         log: EventLog,
         decoder: EventDecoder,
         link_status: Callable[[], LinkStatus],
+        identity: IdentityWatch,
         receipts: Callable[[], Receipts | None],
         producers: ProducerRegistry,
         pseudonyms: Pseudonyms,
@@ -97,25 +100,29 @@ class LocalApi:
         clock: Clock,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
-        self._metrics = Metrics(__version__, LogAndLink(log, link_status))
+        self._metrics = Metrics(__version__, LogAndLink(log, link_status, identity.certificate_ends))
         self._streams = EventStreams(settings.api.sse_clients_max, self._metrics, heartbeat_s=heartbeat_s)
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
+        self._site_types = decoder.site_types
+        self._refused = _refused_bodies(settings, folder, log, clock)
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
         shelf, news = Shelf(offers, clock), ShelfNews(packs)
         self._products = ProductRoutes(catalogue, shelf, news)
         self._door = Door(producers, folder.socket, lan_names(settings.api))
         report = StatusReport(
             settings=settings, folder=folder, log=log, link_status=link_status, listeners=self._listeners,
-            catalogue=catalogue, baskets=baskets, packs=packs, fleet=fleet, shed=shed, clock=clock,
+            identity=identity, catalogue=catalogue, baskets=baskets, packs=packs, fleet=fleet, shed=shed, clock=clock,
         )  # fmt: skip
         self.routes: Final[list[Route]] = [
-            *Intake(log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding).routes(),
+            *Intake(
+                log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding, self._refused
+            ).routes(),
             *BasketRoutes(baskets, self._streams, news).routes(),
             *TillRoutes(till_requests, self._recorder, self._streams, clock).routes(),
             *self._products.routes(),
             *OfferRoutes(offers, packs, clock).routes(),
-            *DecisionRoutes(adviser, shelf, log, decoder).routes(),
+            *DecisionRoutes(adviser, shelf, log, decoder, self._metrics).routes(),
             *QuarantineRoutes(quarantine).routes(),
             *self._own_routes(report, receipts, fleet, BringRoutes(fleet, self._products.product, log, decoder)),
         ]
@@ -158,6 +165,7 @@ class LocalApi:
                 await self._recording
         await self._products.close()
         await asyncio.to_thread(self._decoding.shutdown)
+        await self._refused.settled()
 
     async def wait_failed(self) -> None:
         """Never returns while all is well; raises if the API's own work died, which must end the process."""
@@ -190,7 +198,7 @@ class LocalApi:
     ) -> Iterator[Route]:
         yield from AgvRoutes(fleet).routes()
         yield from brings.routes()
-        yield from StatusRoutes(report, receipts, self._unready, self._metrics).routes()
+        yield from StatusRoutes(report, receipts, self._unready, self._metrics, self._site_types).routes()
         yield self._openapi_route()
 
     def _openapi_route(self) -> Route:
@@ -211,6 +219,17 @@ class LocalApi:
 
     def _unready(self) -> str:
         return "the agent is stopping" if self._stopping else ""
+
+
+def _refused_bodies(settings: Settings, folder: DataFolder, log: EventLog, clock: Clock) -> RefusedBodies:
+    kept = RefusedBodies(
+        folder.refused,
+        days=settings.events.keep_refused_days,
+        clock=clock,
+        has_room=lambda: log.room_bytes > log.reserve_bytes,
+    )
+    kept.clear()
+    return kept
 
 
 def _limits(settings: Settings) -> IntakeLimits:

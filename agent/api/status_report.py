@@ -14,6 +14,7 @@ from agent.data_folder import DataFolder
 from agent.errors import EnvironmentFault
 from agent.event_types import Stream
 from agent.fleet.fleet import Fleet
+from agent.identity_watch import IdentityWatch
 from agent.link import LinkState, LinkStatus
 from agent.log import CLOUD, EventLog, Place
 from agent.packs import Packs
@@ -33,6 +34,7 @@ class StatusReport:
         log: EventLog,
         link_status: Callable[[], LinkStatus],
         listeners: Listeners,
+        identity: IdentityWatch,
         catalogue: Catalogue,
         baskets: BasketBoard,
         packs: Packs,
@@ -45,6 +47,7 @@ class StatusReport:
         self._log = log
         self._link_status = link_status
         self._listeners = listeners
+        self._identity = identity
         self._catalogue = catalogue
         self._baskets = baskets
         self._packs = packs
@@ -109,8 +112,12 @@ class StatusReport:
                 yield f"{listener.kind} listener: {listener.problem}"
         if link.reason and link.state is not LinkState.DISABLED:
             yield f"link: {link.reason}"
+        yield from (problem for problem in self._identity.problems() if not link.reason or link.reason not in problem)
         if link.unheard:
             yield f"link: nobody subscribes to what we publish ({link.unheard:,} times so far): is the cloud side up?"
+        for parked in link.parked:
+            events = f"{parked.events:,} {'event' if parked.events == 1 else 'events'} of {parked.stream}"
+            yield f"link: {events} left behind, as the broker does not take them: {parked.reason}"
         for name, problem in self._packs.problems.items():
             yield f"pack {name}: {problem}"
         for vehicle in self._fleet.statuses():

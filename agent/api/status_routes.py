@@ -13,6 +13,7 @@ from agent.api.metrics import METRICS_MEDIA_TYPE, Metrics
 from agent.api.refusal import Refusal
 from agent.api.route import JSON, Access, Answer, Route, json_answer
 from agent.link import Receipts
+from agent.site_types import SiteTypes
 
 __all__ = ["StatusRoutes"]
 
@@ -37,12 +38,13 @@ class StatusRoutes:
         receipts: Callable[[], Receipts | None],
         unready: Callable[[], str],
         metrics: Metrics,
+        site_types: SiteTypes,
     ) -> None:
         self._status = status
         self._receipts = receipts
         self._unready = unready
         self._metrics = metrics
-        self._event_types = event_type_list().model_dump_json().encode()
+        self._event_types = event_type_list(site_types).model_dump_json().encode()
 
     def routes(self) -> list[Route]:
         """What this part serves."""

@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "evaluate": "agent.cli.evaluate:evaluate",
     "bench": "agent.cli.bench:bench",
     "quarantine": "agent.cli.quarantine:quarantine",
+    "refused": "agent.cli.refused:refused",
 }
 
 

@@ -1,9 +1,12 @@
 """`storeforward bench`: what this machine gives, each figure beside its ceiling from the same run."""
 
+import asyncio
 from collections.abc import Sequence
 
 import click
 
+from agent.cli import EXIT_PROBLEM
+from agent.cli.demo import check_demo_extra
 from agent.cli.options import json_option
 
 __all__ = ["bench"]
@@ -63,3 +66,38 @@ def log(*, events: int, pairs: int, only: Sequence[str], as_json: bool) -> None:
         if unknown := set(only) - benchmarks.keys():
             raise click.BadParameter(f"{min(unknown)!r} is none of {', '.join(benchmarks)}", param_hint="--only")
         tell({name: benchmarks[name] for name in benchmarks if name in only or not only}, as_json=as_json)
+
+
+@bench.command()
+@click.option(
+    "--events",
+    type=click.IntRange(1_000, 2_000_000),
+    default=150_000,
+    show_default=True,
+    help="Events of the day, e.g. --events 300000; each 1,000 ask for 0.5 MB and 1 event/s at peak.",
+)
+@click.option(
+    "--duration",
+    "duration_s",
+    type=click.FloatRange(12, 86_400),
+    default=600.0,
+    show_default=True,
+    help="Seconds in which the day is played, e.g. --duration 900.",
+)
+@json_option
+@click.pass_context
+def day(ctx: click.Context, *, events: int, duration_s: float, as_json: bool) -> None:
+    """Play 1.5 times the load of a store's day beside decisions and kiosks: what was shed, what came too late.
+
+    Example: storeforward bench day --json. Exit code 0 only if every promise was kept; TMPDIR is its disk.
+    """
+    check_demo_extra()
+    from sim.bench.seed_day import play_seed_day, show_seed_day  # noqa: PLC0415 - the simulator is an extra
+
+    played = asyncio.run(play_seed_day(events, duration_s))
+    if as_json:
+        click.echo(played.to_json(), nl=False)
+    else:
+        show_seed_day(played)
+    if not played.held:
+        ctx.exit(EXIT_PROBLEM)

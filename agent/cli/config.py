@@ -12,6 +12,7 @@ from agent.errors import Problem, SettingsRefused
 from agent.settings import Settings
 from agent.settings_fields import SettingsField, repeated_fields, repeated_sections, settings_fields, toml_value
 from agent.settings_file import Loaded, load_settings
+from agent.site_type_files import load_site_types
 
 __all__ = ["config"]
 
@@ -57,6 +58,7 @@ def check(file: Path, *, as_json: bool) -> None:
     try:
         loaded = load_settings(file, {})
         _check_files(loaded)
+        load_site_types(loaded.settings.events)
     except SettingsRefused as refused:
         if as_json:
             problems = [asdict(problem) for problem in refused.problems]

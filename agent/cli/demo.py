@@ -13,7 +13,7 @@ from agent.cli import EXIT_PROBLEM
 from agent.cli.options import has_display, json_option
 from agent.errors import EnvironmentFault
 
-__all__ = ["DemoExtraMissing", "demo"]
+__all__ = ["DemoExtraMissing", "check_demo_extra", "demo"]
 
 DURATION_DEFAULT_S: Final = 75.0
 OUTAGE_DEFAULT_S: Final = 8.0
@@ -98,7 +98,7 @@ def demo(  # one parameter per option
 ) -> None:
     """Play a store day on real sales, and prove that nothing got lost and nothing came twice."""
     _check_pace(duration_s, speed, outage_s)
-    _check_extra()
+    check_demo_extra()
     from sim.demo.command import DemoOptions, run_demo  # noqa: PLC0415 - the simulator is an extra
     from sim.store.source import SourceOptions  # noqa: PLC0415 - as above
 
@@ -138,7 +138,12 @@ def _check_pace(duration_s: float | None, speed: float | None, outage_s: float) 
         raise click.UsageError("--outage is longer than the day: make it shorter, or --duration longer.")
 
 
-def _check_extra() -> None:
+def check_demo_extra() -> None:
+    """Say which packages of the simulator are missing.
+
+    Raises:
+        DemoExtraMissing
+    """
     missing = [name for name in ("aiomqtt", "iotcore", "matplotlib") if importlib.util.find_spec(name) is None]
     if missing:
         raise DemoExtraMissing(f"the demo needs {', '.join(missing)}: pip install 'storeforward[sim]'")

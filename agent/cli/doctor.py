@@ -34,7 +34,7 @@ _CHECK_WIDTH: Final = 12
 @json_option
 @click.pass_context
 def doctor(context: click.Context, config_file: Path | None, data: Path | None, *, as_json: bool) -> None:
-    """Check disk, file system, SQLite, clock, permissions, settings, log and agent; each finding has its remedy."""
+    """Check disk, log, clock, permissions, settings, agent and the way to the broker; each finding has its remedy."""
     findings = list(examine(_patient(config_file, data_folder(data))))
     healthy = all(finding.severity is not Severity.PROBLEM for finding in findings)
     if as_json:

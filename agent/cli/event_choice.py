@@ -10,6 +10,7 @@ import click
 
 from agent.event_types import EVENT_TYPES, TYPE_PREFIX, Stream
 from agent.log.reading.look import SeenEvent
+from agent.site_types import is_site_name
 
 __all__ = ["EventChoice", "choice_of", "stream_option", "type_option"]
 
@@ -49,7 +50,7 @@ def choice_of(types: Sequence[str], streams: Sequence[str], sources: Sequence[st
     """The choice that the options make; a type that no version of ours knows is told, as it may be a slip."""
     short = tuple(name.removeprefix(TYPE_PREFIX) for name in types)
     for name in short:
-        if not any(_matches(_names(known), [name]) for known in EVENT_TYPES):
+        if not (any(_matches(_names(known), [name]) for known in EVENT_TYPES) or is_site_name(f"{name}.v1")):
             near = get_close_matches(name, EVENT_TYPES, 1)
             click.echo(f"No type {name!r} is known here{f'; is it {near[0]}?' if near else '.'}", err=True)
     return EventChoice(short, tuple(map(Stream, streams)), tuple(sources))

@@ -100,10 +100,13 @@ def _learn(folder: DataFolder, choice: _Choice) -> dict[str, int | str]:
     from agent.pseudonyms import Pseudonyms  # noqa: PLC0415 - as above
 
     pseudonyms = Pseudonyms.open(folder.identity)
+    machine = SystemClock()
+    ends_s = choice.before_s or machine.wall().timestamp()  # so that a simulated day finds a model of its own time
 
     def fact(sold: "SoldBasket") -> BoughtBasket:
         customer = pseudonyms.pseudonym(sold.customer) if sold.customer is not None else None
-        return BoughtBasket(basket_key("history", str(sold.store), sold.id), sold.at_s, sold.skus, customer)
+        key = basket_key("history", str(sold.store), sold.id)
+        return BoughtBasket(key, min(sold.at_s, ends_s), sold.skus, customer)
 
     file = folder.decide / FILE_NAME
     with closing(LearnedTables.open(file)) as tables:
@@ -115,8 +118,6 @@ def _learn(folder: DataFolder, choice: _Choice) -> dict[str, int | str]:
                 new += tables.take(step)
                 while tables.prune():
                     pass
-        machine = SystemClock()
-        ends_s = choice.before_s or machine.wall().timestamp()  # so that a simulated day finds a model of its own time
         clock = ShopClock(datetime.fromtimestamp(ends_s, UTC), machine.monotonic_s(), speed=1.0)
         keeper = ModelKeeper(tables, clock)
         model = asyncio.run(keeper.solve()) if new or tables.model() is None else tables.model()

@@ -3,9 +3,9 @@
 With `--ledger` it compares the two files; without, it holds the log against the receipts that the running agent has
 heard, which say nothing of duplicates or corrected clocks: there is no figure for those then.
 
-What the device declared as shed or quarantined is accounted for, so it leaves the exit code at 0 and is told: shed is
-the owner's own policy, and what is quarantined no repeated run of this command could bring back. Whoever wants to act
-on it reads `quarantined` from `--json`.
+What the device declared as shed, quarantined or parked is accounted for, so it leaves the exit code at 0 and is told:
+shed is the owner's own policy, what is quarantined no repeated run of this command could bring back, and what is parked
+waits for the broker. Whoever wants to act on it reads `quarantined` and `parked` from `--json`.
 """
 
 import asyncio
@@ -45,10 +45,12 @@ _COLUMNS: Final = {
     "Waiting": "waiting",
     "Shed": "shed",
     "Quarantined": "quarantined",
+    "Parked": "parked",
     "Twice": "duplicates",
     "Conflicts": "conflicts",
     "Repeats": "redelivered",
 }
+_DECLARED: Final = ("shed", "quarantined", "parked")
 _ALWAYS: Final = {"log_head", "ledger_count", "missing"}
 ROOMY: Final = 7
 """Fewer columns of figures than this may have room between them."""
@@ -73,7 +75,7 @@ class NothingToCompare(EnvironmentFault):
 def reconcile(context: click.Context, data: Path | None, ledger: Path | None, *, as_json: bool) -> None:
     """Compare this device's log with the cloud's ledger; exit code 0 only if nothing is missing, double or in conflict.
 
-    What the device declared as shed or quarantined is not missing: it is counted apart.
+    What the device declared as shed, quarantined or parked is not missing: it is counted apart.
 
     Example: storeforward reconcile --data ./data
     """
@@ -120,7 +122,7 @@ def _from_receipts(log_file: Path, receipts: Report) -> Report:
     ]
     answered = {(day["business_day"], day["stream"], day["epoch"]) for day in receipts["days"]}
     unanswered = {day for day, ranges in _days_closed(log_file) if not ranges <= answered}
-    totals = {key: sum(stream[key] for stream in streams) for key in ("missing", "conflicts", "shed", "quarantined")}
+    totals = {key: sum(stream[key] for stream in streams) for key in ("missing", "conflicts", *_DECLARED)}
     clean = not (totals["missing"] or totals["conflicts"])
     return {
         "ok": clean and all(day["ok"] for day in receipts["days"]),
@@ -129,8 +131,7 @@ def _from_receipts(log_file: Path, receipts: Report) -> Report:
         "duplicates": None,
         "conflicts": totals["conflicts"],
         "redelivered": None,
-        "shed": totals["shed"],
-        "quarantined": totals["quarantined"],
+        **{name: totals[name] for name in _DECLARED},
         "clock_corrected": None,
         "streams": streams,
         "days": receipts["days"],
@@ -141,20 +142,19 @@ def _from_receipts(log_file: Path, receipts: Report) -> Report:
 
 def _stream(stream: str, epoch: str, head: int, receipt: Mapping[str, Any]) -> Report:
     upto = receipt.get("upto", 0)
-    missing, shed, quarantined = (receipt.get(name, 0) for name in ("missing_count", "shed", "quarantined"))
+    missing, declared = receipt.get("missing_count", 0), {name: receipt.get(name, 0) for name in _DECLARED}
     return {
         "stream": stream,
         "epoch": epoch,
         "log_head": head,
-        "ledger_count": upto - missing - shed - quarantined,
+        "ledger_count": upto - missing - sum(declared.values()),
         "last_sequence": upto,
         "missing": missing + max(0, head - upto),
         "waiting": max(0, head - upto),
         "duplicates": None,
         "conflicts": receipt.get("conflicts", 0),
         "redelivered": None,
-        "shed": shed,
-        "quarantined": quarantined,
+        **declared,
         "clock_corrected": None,
     }
 
@@ -195,6 +195,10 @@ def _print(report: Report) -> None:
     console.print(_verdict(report), style="green" if report["ok"] else "red")
     if report["quarantined"]:
         console.print("Quarantined: damaged on this device and kept aside there; the cloud does not have them.")
+    if report["parked"]:
+        console.print(
+            "Parked: the broker does not take these; they are kept on this device, see `storeforward status`."
+        )
     if report["clock_corrected"]:
         console.print(f"{report['clock_corrected']:,} events, recorded by a wrong clock, have corrected times as well.")
 
@@ -213,7 +217,7 @@ def _table(streams: list[Report]) -> Table:
 
 
 def _verdict(report: Report) -> str:
-    given_up = [f"{report[name]:,} {name} (declared)" for name in ("shed", "quarantined") if report[name]]
+    given_up = [f"{report[name]:,} {name} (declared)" for name in _DECLARED if report[name]]
     counts = ("events", "missing", "duplicates", "conflicts")
     told = [f"{report[name]:,} {name}" for name in counts if report[name] is not None]
     but = ", but for what this device declared" if given_up else ""

@@ -81,8 +81,9 @@ def _link(found: Document, now: datetime) -> Text:
     link = found["link"]
     since = _ago(_moment(link["since"]), now)
     reason = f": {printable(link['reason'])}" if link["reason"] else ""
+    protocol = f" (MQTT {link['protocol']})" if link["protocol"] else ""
     return Text.assemble(
-        (link["state"], _LINK_COLOURS.get(link["state"], "")), f" for {since}, {link['broker']}{reason}"
+        (link["state"], _LINK_COLOURS.get(link["state"], "")), f" for {since}, {link['broker']}{protocol}{reason}"
     )
 
 
@@ -93,14 +94,24 @@ def _sending(found: Document, now: datetime) -> str:
         return ""
     p50, p99 = link["puback_p50_ms"], link["puback_p99_ms"]
     took = f", acknowledged after {p50:.0f} ms (p99 {p99:.0f} ms)" if p50 is not None and p99 is not None else ""
-    return f"{link['in_flight']} publishes on their way{took}, {link['redelivered']:,} events sent again"
+    rate = link["publishes_per_s"]
+    most = f", {rate:,.3g} publishes a second at most" if rate is not None else ""
+    return f"{link['in_flight']} publishes on their way{took}{most}, {link['redelivered']:,} events sent again"
 
 
 def _waiting(found: Document, now: datetime) -> str:
     waiting = found["log"]["waiting"]
     oldest = min(filter(None, (stream["oldest_waiting"] for stream in found["log"]["streams"])), default=None)
     age = f", the oldest for {_ago(_moment(oldest), now)}" if oldest else ""
-    return f"{waiting:,} {'event' if waiting == 1 else 'events'}{age}"
+    ends = found["link"]["caught_up_at"]
+    gone = f", gone in about {_ago(now, _moment(ends))}" if ends else ""
+    return f"{waiting:,} {'event' if waiting == 1 else 'events'}{age}{gone}"
+
+
+def _parked(found: Document, now: datetime) -> str:
+    del now
+    parked = found["link"]["parked"]
+    return "; ".join(f"{one['events']:,} of {one['stream']}: {one['reason']}" for one in parked)
 
 
 def _receipt(found: Document, now: datetime) -> str:
@@ -155,6 +166,7 @@ _ROWS: Final[tuple[tuple[str, Callable[[Document, datetime], str | Text]], ...]]
     ("link", _link),
     ("sending", _sending),
     ("waiting", _waiting),
+    ("parked", _parked),
     ("receipt", _receipt),
     ("storage", _log_file),
     ("room", _room),

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +16,8 @@ from agent.decide.engine import DecisionEngine
 from agent.decide.exposure import DecisionPlace, ExposureBoard
 from agent.errors import EnvironmentFault
 from agent.event_types import DecisionItem, KioskDecision
-from agent.events import EventDecoder
+from agent.events import Draft, EventDecoder
+from agent.last_store import store_until_cancelled
 from agent.log import EventLog
 from agent.log_lines import log_event
 from agent.producers import AGENT_PRODUCER
@@ -22,6 +25,7 @@ from agent.producers import AGENT_PRODUCER
 __all__ = ["Adviser"]
 
 UNSTORED_MAX: Final = 1_000
+STORED_AT_ONCE_MAX: Final = 100
 RETRY_AFTER_S: Final = 1.0
 SCORE_DIGITS: Final = 6
 MS: Final = 1_000.0
@@ -48,7 +52,8 @@ class Adviser:
         self._clock = clock
         self._new_id = new_id
         self._desk = AnswerDesk(learned_file, catalogue_file, clock)
-        self._unstored: asyncio.Queue[KioskDecision] = asyncio.Queue(UNSTORED_MAX)
+        self._unstored: deque[Draft] = deque()
+        self._work = asyncio.Event()
         log.add_listener(self.exposures.on_commit)
 
     async def decide(
@@ -77,17 +82,13 @@ class Adviser:
         return decision
 
     async def run(self) -> None:
-        """Stores decisions in their order; what the disk refuses is tried again."""
-        while True:
-            decided = await self._unstored.get()
-            draft = self._decoder.make(decided, AGENT_PRODUCER, event_id=f"decision:{decided.decision_id}")
-            while True:
-                try:
-                    await self._log.append([draft])
-                    break
-                except EnvironmentFault as fault:
-                    log_event(logger, logging.WARNING, "decide.not_stored", f"will try again: {fault}")
-                    await asyncio.sleep(RETRY_AFTER_S)
+        """Stores decisions in their order; what the disk refuses is tried again. Cancelled, it ends within 2 s."""
+        try:
+            await store_until_cancelled(self._work, self._store_all)
+        finally:
+            if self._unstored:
+                text = f"{len(self._unstored)} decisions were not stored before the end"
+                log_event(logger, logging.ERROR, "decide.lost", text)
 
     async def keep_in_memory(self) -> None:
         """Keeps what answers are made from in memory, so that none waits for the disk."""
@@ -114,7 +115,22 @@ class Adviser:
     def _is_late(self, request: DecisionRequest) -> bool:
         return (self._clock.monotonic_s() - request.arrived_s) * MS > request.deadline_ms
 
+    async def _store_all(self) -> None:
+        while self._unstored:
+            some = list(islice(self._unstored, STORED_AT_ONCE_MAX))
+            try:
+                await self._log.append(some)
+            except EnvironmentFault as fault:
+                log_event(logger, logging.WARNING, "decide.not_stored", f"will try again: {fault}")
+                await asyncio.sleep(RETRY_AFTER_S)
+                continue
+            for _ in some:
+                self._unstored.popleft()
+
     def _store(self, decision: Decision, place: DecisionPlace) -> None:
+        if len(self._unstored) >= UNSTORED_MAX:
+            log_event(logger, logging.ERROR, "decide.lost", "a decision was not stored: the disk is too far behind")
+            return
         decided = KioskDecision(
             decision_id=decision.decision_id,
             till_id=place.till_id,
@@ -132,7 +148,6 @@ class Adviser:
             model_version=decision.model_version,
             took_ms=round(decision.took_ms, 3),
         )
-        try:
-            self._unstored.put_nowait(decided)
-        except asyncio.QueueFull:
-            log_event(logger, logging.ERROR, "decide.lost", "a decision was not stored: the disk is too far behind")
+        draft = self._decoder.make(decided, AGENT_PRODUCER, event_id=f"decision:{decided.decision_id}")
+        self._unstored.append(draft)
+        self._work.set()

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
-from agent.clock import Clock
+from agent.clock import Clock, clock_synchronised
 from agent.decide.facts import FACT_TYPES, BoughtBasket, Fact, facts_of
 from agent.decide.tables_learned import LearnedTables, LogCursor
 from agent.errors import EnvironmentFault
@@ -20,7 +21,7 @@ EVENTS_PER_STEP_MAX: Final = 500
 BYTES_PER_STEP_MAX: Final = 1_048_576
 RETRY_AFTER_S: Final = 5.0
 AHEAD_MAX_S: Final = 86_400.0
-"""A sale dated further ahead than this counts as one of now: else one wrong till clock would outweigh a year."""
+"""What was learned with a date further ahead than this was dated by a clock that was ahead."""
 
 _STREAMS: Final = (Stream.SALES, Stream.STOCK)
 
@@ -30,10 +31,18 @@ logger = logging.getLogger(__name__)
 class Learner:
     """Learns from the log until cancelled; made inside the event loop that the log belongs to."""
 
-    def __init__(self, log: EventLog, tables: LearnedTables, clock: Clock) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        tables: LearnedTables,
+        clock: Clock,
+        *,
+        synchronised: Callable[[], bool] = clock_synchronised,
+    ) -> None:
         self._log = log
         self._tables = tables
         self._clock = clock
+        self._synchronised = synchronised
         self._wake = asyncio.Event()
         log.add_listener(self._on_commit)
 
@@ -55,6 +64,7 @@ class Learner:
         Raises:
             EnvironmentFault: when log or tables cannot be used.
         """
+        await self._redate()
         new = 0
         for stream in _STREAMS:
             after = self._after(stream)
@@ -65,6 +75,17 @@ class Learner:
                 after, baskets = step
                 new += baskets
         return new
+
+    async def _redate(self) -> None:
+        """What a clock that was ahead has dated, once the clock is known to be right.
+
+        Only then: for a clock that boots in 1970, all that was ever learned is of the future.
+        """
+        now_s = int(self._clock.wall().timestamp())
+        if self._tables.latest_s > now_s + AHEAD_MAX_S and self._synchronised():
+            baskets = await asyncio.to_thread(self._tables.redate, now_s)
+            message = "baskets that were learned while the clock was ahead count as of now"
+            log_event(logger, logging.WARNING, "decide.redated", message, baskets=baskets)
 
     def _on_commit(self, drafts: Sequence[Draft]) -> None:
         if any(draft.type in FACT_TYPES for draft in drafts):
@@ -82,13 +103,12 @@ class Learner:
         if not events:
             return None
         last = events[-1].place
-        latest_s = self._clock.wall().timestamp() + AHEAD_MAX_S
-        facts = [_not_after(fact, latest_s) for fact in facts_of(event.body for event in events)]
+        now_s = self._clock.wall().timestamp()
+        facts = [_not_after(fact, now_s) for fact in facts_of(event.body for event in events)]
         cursor = LogCursor(stream, self._log.epoch_id(last.epoch), last.sequence)
         return last, self._tables.take(facts, cursor)
 
 
-def _not_after(fact: Fact, latest_s: float) -> Fact:
-    if isinstance(fact, BoughtBasket) and fact.at_s > latest_s:
-        return BoughtBasket(fact.key, latest_s - AHEAD_MAX_S, fact.skus, fact.customer)
-    return fact
+def _not_after(fact: Fact, now_s: float) -> Fact:
+    """A sale of the future counts as one of now: else one wrong till clock would outweigh a year."""
+    return replace(fact, at_s=now_s) if isinstance(fact, BoughtBasket) and fact.at_s > now_s else fact

@@ -1,7 +1,7 @@
 """The writer of the learned tables: facts go in, each basket once, in one transaction with how far the log was read."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from agent.decide.decay import CUSTOMER_HALF_LIFE_D, POPULARITY_HALF_LIFE_D, dec
 from agent.decide.facts import BoughtBasket, CustomerFact, Fact, StockFact
 from agent.decide.solved import SolvedModel, pack_neighbours
 from agent.decide.tables import open_writer
+from agent.decide.tables_redated import redate
 from agent.errors import StorageFailed, StorageFull
 
 __all__ = ["LearnedTables", "LogCursor", "ModelState"]
@@ -52,6 +53,7 @@ ON CONFLICT (stream) DO UPDATE SET epoch = excluded.epoch, sequence = excluded.s
 """
 _CURSOR: Final = "SELECT epoch, sequence FROM cursor WHERE stream = ?"
 _BASKET_COUNT: Final = "SELECT count(*) FROM basket"
+_LATEST: Final = "SELECT ifnull(max(at_s), 0) FROM basket"
 _NEW_MODEL: Final = "INSERT INTO model (version, made_s, items, baskets) VALUES (?, ?, ?, ?)"
 _NEW_NEIGHBOURS: Final = "INSERT INTO neighbour (model, item, packed) VALUES (?, ?, ?)"
 _DROP_NEIGHBOURS: Final = "DELETE FROM neighbour WHERE model <= ?"
@@ -96,6 +98,7 @@ class LearnedTables:
         self._connection = connection
         self._lock = Lock()
         self._baskets = self._number(_BASKET_COUNT)
+        self._latest_s = self._number(_LATEST)
 
     @classmethod
     def open(cls, file: Path) -> Self:
@@ -117,14 +120,27 @@ class LearnedTables:
         """How many baskets are kept."""
         return self._baskets
 
-    def take(self, facts: Iterable[Fact], cursor: LogCursor | None = None) -> int:
+    @property
+    def latest_s(self) -> int:
+        """The date of the youngest basket."""
+        return self._latest_s
+
+    def take(self, facts: Sequence[Fact], cursor: LogCursor | None = None) -> int:
         """Learn from facts in their order; tells how many baskets were new. One that is known changes nothing."""
         with self._transaction():
             new = sum(self._take(fact) for fact in facts)
             if cursor is not None:
                 self._connection.execute(_SET_CURSOR, (cursor.stream, cursor.epoch, cursor.sequence))
         self._baskets += new
+        self._latest_s = max([self._latest_s, *(int(fact.at_s) for fact in facts if isinstance(fact, BoughtBasket))])
         return new
+
+    def redate(self, now_s: int) -> int:
+        """Have what is dated after `now_s` count as of then, as after a clock that was ahead; how many baskets."""
+        with self._transaction():
+            count = redate(self._connection, now_s)
+        self._latest_s = min(self._latest_s, now_s)
+        return count
 
     def cursor(self, stream: str) -> LogCursor | None:
         """How far a stream was read, or None when it never was."""

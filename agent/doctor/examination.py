@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from agent.doctor.agent_check import check_agent, check_settings
+from agent.doctor.broker_check import check_broker
 from agent.doctor.clock_check import check_clock, check_time_zone
 from agent.doctor.finding import Finding
 from agent.doctor.fsync_latency import check_fsync
+from agent.doctor.identity_check import check_certificate, check_machine
 from agent.doctor.log_check import check_backlog, check_log
 from agent.doctor.mount import check_file_system
 from agent.doctor.patient import Patient
@@ -33,6 +35,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_backlog,
     check_clock,
     check_time_zone,
+    check_machine,
+    check_certificate,
+    check_broker,
     check_agent,
 )
 

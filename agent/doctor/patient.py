@@ -8,6 +8,7 @@ from typing import Any
 from agent.clock import Clock
 from agent.data_folder import DataFolder
 from agent.settings import Settings
+from agent.topics import DeviceName
 
 __all__ = ["AgentAnswer", "Patient"]
 
@@ -33,6 +34,11 @@ class Patient:
     settings_from: str
     agent: AgentAnswer
     clock: Clock
+
+    @property
+    def name(self) -> DeviceName:
+        """Who the device says it is."""
+        return DeviceName(self.settings.site.id, self.settings.device.id)
 
     @property
     def log_file(self) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agent.doctor.finding import Finding
 from agent.doctor.patient import Patient
+from agent.private_file import open_to_others
 
 __all__ = ["check_data_folder", "check_secrets"]
 
@@ -41,7 +42,7 @@ def check_secrets(patient: Patient) -> Iterator[Finding]:
         except FileNotFoundError:
             continue
         kept += 1
-        if mode & 0o077:
+        if open_to_others(file):
             allowed = "700" if file.is_dir() else "600"
             remedy = f"chmod {allowed} {file}"
             yield Finding.problem("secrets", f"{file} is open to others (mode {mode:o})", remedy)
@@ -54,6 +55,7 @@ def _secrets(patient: Patient) -> Iterator[Path]:
     yield identity
     if identity.is_dir():
         yield from sorted(file for file in identity.iterdir() if file.is_file())
-    for name in (patient.settings.api.lan_key_file, patient.settings.link.password_file):
+    link = patient.settings.link
+    for name in (patient.settings.api.lan_key_file, link.password_file, link.key_file):
         if name:
             yield Path(name)

@@ -13,6 +13,7 @@ from typing import Final
 from agent.errors import EnvironmentFault, LogUnreadable
 from agent.events import Draft
 from agent.fleet.entries import Entry, Snapshot, entry_from_json, entry_to_json
+from agent.last_store import store_until_cancelled
 from agent.log import EventLog
 from agent.log.jobs import Also, JournalEntry, JournalTrim
 from agent.log_lines import log_event
@@ -108,12 +109,17 @@ class MissionJournal:
         return self._number
 
     async def run(self) -> None:
-        """Stores what is handed over, until cancelled."""
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            while self._waiting:
-                await self._store(self._waiting[:BATCH_ITEMS_MAX])
+        """Stores what is handed over, until cancelled; then what waits still, within 2 s."""
+        try:
+            await store_until_cancelled(self._work, self._store_all)
+        finally:
+            if self._waiting:
+                text = f"{self._name} ends without its last {len(self._waiting)} entries: {self.problem or 'no time'}"
+                log_event(_log, logging.ERROR, "fleet.not_stored", text)
+
+    async def _store_all(self) -> None:
+        while self._waiting:
+            await self._store(self._waiting[:BATCH_ITEMS_MAX])
 
     async def _store(self, items: Sequence[tuple[Sequence[Also], Sequence[Draft]]]) -> None:
         also = [each for entries, _ in items for each in entries]

@@ -73,7 +73,7 @@ class UnservedVehicle:
         error = VehicleError(ErrorType.MISSION_UNREADABLE, ErrorLevel.FATAL, (), self._why, self._what_to_do)
         self._mission.refuse(error)
         self._connection = VehicleConnection(
-            self._counters, link, clock=clock, random=random, greet=self._greet, heard=self._heard
+            self._counters, link, decoder.origin.name, clock=clock, random=random, greet=self._greet, heard=self._heard
         )
 
     async def run(self) -> None:

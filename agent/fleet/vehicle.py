@@ -84,7 +84,7 @@ class Vehicle:
         self._told_s = self._shown_s = clock.monotonic_s()
         self._state_due = False
         self._connection = VehicleConnection(
-            self._counters, link, clock=clock, random=random, greet=self._greet, heard=self._heard
+            self._counters, link, decoder.origin.name, clock=clock, random=random, greet=self._greet, heard=self._heard
         )
         self._bridge = _open_bridge(settings, bridge_socket)
         self._line = VehicleLine(settings, self._bridge, self._desk, clock)

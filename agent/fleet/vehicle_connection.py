@@ -7,7 +7,6 @@ state. A mission knows nothing of this connection and goes on without it (2.1: 6
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -19,16 +18,16 @@ from agent.fleet.codec import encode_connection
 from agent.fleet.header import HeaderCounters
 from agent.fleet.topics import FleetTopic
 from agent.fleet.vehicle_state import ConnectionState
-from agent.link import Backoff, BrokerAccess, ConnectionLost, Message, MqttConnection, PubAck, Will
+from agent.link import Backoff, BrokerAccess, ConnectionLost, Message, MqttConnection, ProtocolChoice, Will
 from agent.log_lines import log_event
 from agent.settings import LinkSettings
+from agent.topics import DeviceName
 
 __all__ = ["ConnectionStatus", "VehicleConnection"]
 
 KEEPALIVE_S: Final = 15  # 2.1: 6.14
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 1.5  # fleet control shall see the vehicle again within 2 s of the broker
-OFFLINE_TIMEOUT_S: Final = 2.0  # for the broker to have it, when leaving
 STABLE_AFTER_S: Final = 10.0  # a connection that lasted this long begins the back-off anew
 LISTENS_TO: Final = (FleetTopic.ORDER, FleetTopic.INSTANT_ACTIONS)
 RETAINED: Final = frozenset({FleetTopic.CONNECTION, FleetTopic.FACTSHEET})  # 2.1: 6.2, table of topics
@@ -52,6 +51,7 @@ class VehicleConnection:
         self,
         counters: HeaderCounters,
         settings: LinkSettings,
+        device: DeviceName,
         *,
         clock: Clock,
         random: Random,
@@ -63,7 +63,8 @@ class VehicleConnection:
         # What its topics begin with, so nobody else has it; brokers refuse a slash in a client id.
         self._client_id = "@".join(reversed(self._vehicle.topic(FleetTopic.CONNECTION).split("/")[:-1]))
         self._settings = settings
-        self._access = BrokerAccess(settings)
+        self._access = BrokerAccess(settings, device)
+        self._protocol = ProtocolChoice(settings.protocol)
         self._clock = clock
         self._greet = greet
         self._heard = heard
@@ -88,7 +89,7 @@ class VehicleConnection:
         return True
 
     async def run(self) -> None:
-        """Works until cancelled; then says OFFLINE and goodbye, within 4 s."""
+        """Works until cancelled; then says OFFLINE and goodbye, within 2 s."""
         if not self._settings.enabled:
             self._become(online=False, reason="link.enabled is false: no fleet control is connected to")
             await asyncio.Event().wait()
@@ -97,6 +98,7 @@ class VehicleConnection:
             try:
                 await self._use_connection()
             except StoreforwardError as failure:
+                self._protocol.failed(failure, self._clock.monotonic_s())
                 self._become(online=False, reason=str(failure))
             finally:
                 self._connection = None
@@ -108,12 +110,14 @@ class VehicleConnection:
         connection = MqttConnection(
             self._access.endpoint(),
             client_id=self._client_id,
+            version=self._protocol.version(self._clock.monotonic_s()),
             keepalive_s=KEEPALIVE_S,
             connect_timeout_s=self._settings.connect_timeout_s,
             login=self._access.login(),
             will=Will(self._vehicle.topic(FleetTopic.CONNECTION), self._word(ConnectionState.BROKEN)),
         )
         async with connection:
+            self._protocol.connected()
             try:
                 for topic in LISTENS_TO:  # before ONLINE: whoever reads that may send an order at once
                     await connection.subscribe(self._vehicle.topic(topic), qos=0)
@@ -124,26 +128,13 @@ class VehicleConnection:
                 async for event in connection:
                     if isinstance(event, Message):
                         self._take(event)
+                        connection.acknowledge(event)  # should the broker have sent it with QoS 1
             except asyncio.CancelledError:
                 self._become(online=False, reason="stopped")
-                with suppress(ConnectionLost):
-                    await self._leave(connection)
+                self._connection = connection
+                self._say(ConnectionState.OFFLINE)
+                await connection.disconnect()
                 raise
-
-    async def _leave(self, connection: MqttConnection) -> None:
-        """OFFLINE, and goodbye once the broker has it.
-
-        A socket that is closed while the broker's answers lie unread in it is reset, the goodbye gets lost, and the
-        will says that the connection broke.
-        """
-        topic, payload = self._vehicle.topic(FleetTopic.CONNECTION), self._word(ConnectionState.OFFLINE)
-        said = connection.publish(topic, payload, qos=1, retain=True)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(OFFLINE_TIMEOUT_S):
-                async for event in connection:
-                    if isinstance(event, PubAck) and event.mid == said:
-                        break
-        await connection.disconnect()
 
     def _take(self, message: Message) -> None:
         topic = self._vehicle.topic_of(message.topic)

@@ -1,28 +1,33 @@
-"""Delivery to the cloud over MQTT 5: what is acknowledged is delivered, and nothing else is."""
+"""Delivery to the cloud over MQTT: what is acknowledged is delivered, and nothing else is."""
 
 from agent.link.backoff import Backoff
-from agent.link.broker_access import BrokerAccess
+from agent.link.broker_access import BrokerAccess, files_seen
 from agent.link.connection import Login, Message, MqttConnection, PubAck, ServerLimits, Will
+from agent.link.device_certificate import DeviceCertificate
 from agent.link.dial import Endpoint, tls_context
 from agent.link.errors import (
     BrokerRefused,
     BrokerUnreachable,
     ConnectionLost,
+    ConnectUnanswered,
     LinkMisconfigured,
     ReceiptRefused,
     SubscriptionRefused,
 )
 from agent.link.link import Link
+from agent.link.protocol_choice import MqttVersion, ProtocolChoice
 from agent.link.receipts import DayAnswer, Receipts, StreamReceipt
-from agent.link.status import LinkState, LinkStatus
+from agent.link.status import LinkState, LinkStatus, ParkedStatus
 
 __all__ = [
     "Backoff",
     "BrokerAccess",
     "BrokerRefused",
     "BrokerUnreachable",
+    "ConnectUnanswered",
     "ConnectionLost",
     "DayAnswer",
+    "DeviceCertificate",
     "Endpoint",
     "Link",
     "LinkMisconfigured",
@@ -31,6 +36,9 @@ __all__ = [
     "Login",
     "Message",
     "MqttConnection",
+    "MqttVersion",
+    "ParkedStatus",
+    "ProtocolChoice",
     "PubAck",
     "ReceiptRefused",
     "Receipts",
@@ -38,5 +46,6 @@ __all__ = [
     "StreamReceipt",
     "SubscriptionRefused",
     "Will",
+    "files_seen",
     "tls_context",
 ]

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Any, Final
 
-from agent.link.certificate_dates import DATES_DO_NOT_FIT, date_words, without_verification
 from agent.link.errors import BrokerUnreachable, LinkMisconfigured
+from agent.link.server_certificate import ServerCertificate, refusal_words, without_verification
+from agent.link.tls_alert import alert_words
 from agent.settings import is_loopback
 
-__all__ = ["Endpoint", "dial", "tls_context"]
+__all__ = ["Address", "Endpoint", "connect", "dial", "look_up", "tls_context"]
 
 ADDRESSES_MAX: Final = 8  # a name with more addresses is not a broker's
 
-_Address = tuple[socket.AddressFamily, Any]  # Any: the shape of a socket address depends on its family
+Address = tuple[socket.AddressFamily, Any]  # Any: the shape of a socket address depends on its family
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,13 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def tls_context(ca_file: str = "") -> ssl.SSLContext:
+def tls_context(ca_file: str = "", crl_file: str = "") -> ssl.SSLContext:
     """A client context, TLS 1.2 or newer, host name checked; trusts the system, or only `ca_file` (PEM).
 
+    With `crl_file` (PEM), each certificate of a chain is looked up in its authority's list of withdrawn ones.
+
     Raises:
-        LinkMisconfigured: `ca_file` cannot be used.
+        LinkMisconfigured: one of the files cannot be used.
     """
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
@@ -48,7 +51,20 @@ def tls_context(ca_file: str = "") -> ssl.SSLContext:
         problem = "no PEM certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
         raise LinkMisconfigured(f"CA file {ca_file}: {problem}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if crl_file:
+        _take_revocations(context, crl_file)
     return context
+
+
+def _take_revocations(context: ssl.SSLContext, crl_file: str) -> None:
+    try:
+        context.load_verify_locations(cafile=crl_file)
+    except OSError as error:
+        problem = "no PEM revocation list in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise LinkMisconfigured(f"revocation list {crl_file}: {problem}") from error
+    if not context.cert_store_stats()["crl"]:
+        raise LinkMisconfigured(f"revocation list {crl_file}: no PEM revocation list in it")
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
 
 
 async def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
@@ -62,34 +78,57 @@ async def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
         raise LinkMisconfigured(
             f"{endpoint} is another machine and TLS is off: set tls = true (plaintext goes to this machine only)"
         )
+    refusal: _NotTrusted | None = None
+    words = ""
     try:
         async with asyncio.timeout(timeout_s):
-            addresses = await _addresses(endpoint)
-            raw = await _connect(endpoint, addresses, timeout_s / len(addresses))
+            addresses = await look_up(endpoint)
+            raw = await connect(endpoint, addresses, timeout_s / len(addresses))
             if endpoint.tls is None:
                 return raw
             try:
                 return await _handshake(raw, endpoint, endpoint.tls)
-            except _WrongDates as wrong:
-                raw = await _connect(endpoint, addresses, timeout_s / len(addresses))
-                with await _handshake(raw, endpoint, without_verification()) as tls:
-                    raise BrokerUnreachable(f"{wrong}: {date_words(tls)}".removesuffix(": ")) from wrong
+            except _NotTrusted as refused:
+                refusal = refused
+                words = await _look_again(endpoint, addresses, refused.verify_code, timeout_s / len(addresses))
     except TimeoutError:
-        raise BrokerUnreachable(
-            f"no answer from {endpoint} within {timeout_s:g} s: wrong port, or a firewall in between?"
-        ) from None
+        if refusal is None:
+            raise BrokerUnreachable(
+                f"no answer from {endpoint} within {timeout_s:g} s: wrong port, or a firewall in between?"
+            ) from None
+    raise BrokerUnreachable(f"{refusal}: {words}".removesuffix(": ")) from refusal
 
 
-class _WrongDates(BrokerUnreachable):
-    """The certificate is not of now, or the clock is not."""
+class _NotTrusted(BrokerUnreachable):
+    """The certificate was not accepted; `verify_code` is OpenSSL's."""
+
+    def __init__(self, endpoint: Endpoint, error: ssl.SSLCertVerificationError) -> None:
+        super().__init__(f"the certificate of {endpoint} is not trusted: {error.verify_message}")
+        self.verify_code = error.verify_code
 
 
-async def _addresses(endpoint: Endpoint) -> list[_Address]:
+async def _look_again(endpoint: Endpoint, addresses: list[Address], verify_code: int, each_s: float) -> str:
+    """What the refused certificate says of itself; empty when it does not come a second time."""
+    try:
+        raw = await connect(endpoint, addresses, each_s)
+        with await _handshake(raw, endpoint, without_verification()) as tls:
+            seen = ServerCertificate.of(tls)
+    except (BrokerUnreachable, TimeoutError):
+        return ""
+    return refusal_words(verify_code, seen) if seen else ""
+
+
+async def look_up(endpoint: Endpoint) -> list[Address]:
+    """The addresses behind the host name, in the system's order.
+
+    Raises:
+        BrokerUnreachable: there is none.
+    """
     try:
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, ValueError):
         try:
-            found = await _look_up(endpoint.host, endpoint.port)
+            found = await _ask_dns(endpoint.host, endpoint.port)
         except (OSError, ValueError) as error:
             raise BrokerUnreachable(
                 f"no address found for {endpoint.host}: wrong name, or no DNS? ({error})"
@@ -97,7 +136,7 @@ async def _addresses(endpoint: Endpoint) -> list[_Address]:
     return [(family, address) for family, _, _, _, address in found[:ADDRESSES_MAX]]
 
 
-async def _look_up(host: str, port: int) -> list[Any]:  # Any: what getaddrinfo returns
+async def _ask_dns(host: str, port: int) -> list[Any]:  # Any: what getaddrinfo returns
     """DNS in a thread that nobody joins: without a network it hangs for long, which must not hold up a stop."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[Any]] = loop.create_future()  # Any: as above
@@ -123,7 +162,13 @@ async def _look_up(host: str, port: int) -> list[Any]:  # Any: what getaddrinfo 
     return await answer
 
 
-async def _connect(endpoint: Endpoint, addresses: list[_Address], each_s: float) -> socket.socket:
+async def connect(endpoint: Endpoint, addresses: list[Address], each_s: float) -> socket.socket:
+    """A non-blocking socket to the first address that answers within `each_s`.
+
+    Raises:
+        BrokerUnreachable: none does, and the last one said why.
+        TimeoutError: none does, and the last one said nothing.
+    """
     failure: OSError | None = None
     for family, address in addresses:
         raw = socket.socket(family, socket.SOCK_STREAM)
@@ -161,10 +206,12 @@ async def _handshake(raw: socket.socket, endpoint: Endpoint, context: ssl.SSLCon
                 await _ready(tls, loop.add_writer, loop.remove_writer)
             else:
                 return tls
+    except ssl.SSLCertVerificationError as error:
+        (tls or raw).close()
+        raise _NotTrusted(endpoint, error) from error
     except (OSError, ValueError) as error:
         (tls or raw).close()
-        wrong_dates = getattr(error, "verify_code", 0) in DATES_DO_NOT_FIT
-        raise (_WrongDates if wrong_dates else BrokerUnreachable)(_tls_words(endpoint, error)) from error
+        raise BrokerUnreachable(_tls_words(endpoint, error)) from error
     except BaseException:
         (tls or raw).close()
         raise
@@ -190,8 +237,13 @@ def _tcp_words(endpoint: Endpoint, error: OSError) -> str:
 
 
 def _tls_words(endpoint: Endpoint, error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate of {endpoint} is not trusted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and (words := alert_words(error)):
+        return f"{endpoint} {words}"
+    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+        return (
+            f"no TLS with {endpoint}, it answers something else: is this the TLS port, "
+            "or does a captive portal or proxy answer in its place?"
+        )
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         return f"no TLS with {endpoint}: {error.reason or error} (is this the TLS port?)"
-    return f"{endpoint} closed the connection during the TLS handshake: is this the TLS port?"
+    return f"{endpoint} closed the connection during the TLS handshake: is this the TLS port, or is a proxy in between?"

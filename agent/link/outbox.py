@@ -1,27 +1,40 @@
 """What to send next, how much of it, and how far each cursor may move. It knows no socket, file or clock.
 
-Inputs are method calls with the time (`now_s`, monotonic); outputs are what `next_read`, `loaded` and `take_advances`
-return. A shell reads what `next_read` asks for, gives it to `loaded`, publishes what that returns and says so with
-`handed_over`. Streams share the connection by weight: the one with the least sent per share is next, and one that was
-idle starts level with the others, so that each has its part and none can starve.
+Inputs are method calls with the time (`now_s`, monotonic); outputs are what `next_read`, `loaded` and the `take_…`
+methods return. A shell reads what `next_read` asks for, gives it to `loaded`, publishes what that returns and says so
+with `handed_over`. Streams share the connection by weight: the one with the least sent per share is next, and one that
+was idle starts level with the others, so that each has its part and none can starve. What is parked has a part too.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from random import Random
 from types import MappingProxyType
 from typing import Final
 
 from agent.event_types import Stream
 from agent.link.backoff import Backoff
-from agent.link.lane import Lane, Segment
-from agent.link.reasons import DELIVERED, NO_MATCHING_SUBSCRIBERS, QUOTA, reason_name
+from agent.link.batch import Parking, Publish, Read, array_of, fitting
+from agent.link.lane import Lane, Limits, Offer
+from agent.link.pace import Pace
+from agent.link.parking import NEVER, ParkedRange, ParkingLot, Release
+from agent.link.reasons import (
+    BREAKS_CONNECTION,
+    DELIVERED,
+    NO_MATCHING_SUBSCRIBERS,
+    OF_ONE_EVENT,
+    PACKET_TOO_LARGE,
+    PARKING,
+    QUOTA,
+    reason_name,
+)
+from agent.link.segments import Segment
+from agent.link.window import Window
 from agent.log.records import Place, StoredEvent
 from agent.settings import LinkSettings
 
-__all__ = ["SHARES", "Outbox", "Publish", "Read", "Tally"]
+__all__ = ["SHARES", "Outbox", "Parking", "Publish", "Read", "Tally"]
 
 SHARES: Final[Mapping[Stream, int]] = MappingProxyType(
     {
@@ -38,29 +51,16 @@ SHARES: Final[Mapping[Stream, int]] = MappingProxyType(
 """What each stream gets of a busy connection, in parts of the sum of those that have something to send."""
 
 LATENCIES_KEPT: Final = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A wish: the events of a stream after a place, at most up to another."""
-
-    stream: Stream
-    after: Place
-    upto: Place | None
-    events_max: int
-    bytes_max: int
-
-
-@dataclass(frozen=True, slots=True)
-class Publish:
-    """One batch, ready to go: a JSON array of the stored events after `after` up to `last`."""
-
-    stream: Stream
-    after: Place
-    last: Place
-    payload: bytes
-    events: int
-    repeated: int
+OUTAGE_S: Final = 60.0
+"""After an outage as long as this, other stores come back in the same moment."""
+SUSPECT_AFTER_S: Final = 2.0
+"""A connection serves what is not suspected for so long before a suspect is tried on it, …"""
+SUSPECT_PAUSE_S: Final = 0.5
+"""… and for so long between two of them."""
+POISON_AFTER_BREAKS: Final = 3
+"""An event is to blame when the peer ended so many connections in a row with nothing but it in flight."""
+AUDIT_PARKED_IN_A_ROW_MAX: Final = 8
+"""What is parked is told on the audit stream: while nothing of that gets through, parking more tells nobody."""
 
 
 @dataclass(slots=True)
@@ -76,9 +76,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
+    publish: Publish
     lane: Lane
-    segment: Segment
-    events: int
+    segment: Segment | None
+    """None: an event that is parked is tried again."""
     sent_at_s: float
 
 
@@ -86,26 +87,51 @@ class Outbox:
     """The link's core. One shell drives it."""
 
     def __init__(
-        self, cursors: Mapping[Stream, Place], settings: LinkSettings, random: Random, *, overhead_bytes: int
+        self,
+        cursors: Mapping[Stream, Place],
+        settings: LinkSettings,
+        random: Random,
+        *,
+        overhead_bytes: int,
+        parked: Iterable[ParkedRange] = (),
     ) -> None:
         """`overhead_bytes` is what MQTT adds to a payload at most, to keep within the broker's packet size."""
         self._settings = settings
+        self._random = random
         self._overhead_bytes = overhead_bytes
-        self._lanes = {stream: Lane(stream, cursors[stream], SHARES[stream]) for stream in Stream}
+        live_after = settings.window_publishes * settings.batch_events_max
+        limits = Limits(settings.linger_s, settings.batch_events_max, live_after)
+        self._lanes = {
+            stream: Lane(stream, cursors[stream], SHARES[stream], limits, strict=stream in settings.ordered)
+            for stream in Stream
+        }
+        self._lot = ParkingLot(list(parked), settings.parked_retry_s)
         self._backoffs = {s: Backoff(settings.backoff_min_s, settings.backoff_max_s, random) for s in Stream}
         self._readings = {s: Backoff(settings.backoff_min_s, settings.backoff_max_s, random) for s in Stream}
         self._quota = Backoff(settings.backoff_min_s, settings.backoff_max_s, random)
+        self._pace = Pace(settings.publishes_per_s_max)
+        self._window = Window(0)
+        self._window_publishes = 0
         self._virtual = 0.0
         self._held_until_s = 0.0
-        self._window = 0
+        self._gentle_until_s = 0.0
+        self._suspects_from_s = 0.0
+        self._lost_at_s: float | None = None
         self._payload_bytes_max = 0
         self._reading: Read | None = None
         self._flights: dict[int, _Flight] = {}
+        self._bytes_in_flight = 0
         self._progress_at_s = 0.0
+        self._answered_upto_s = 0.0
+        """When the latest publish was sent that was answered on this connection."""
         self._advances: dict[Stream, Place] = {}
+        self._parkings: list[Parking] = []
+        self._releases: list[Release] = []
         self.tally = Tally()
         self.refused_by_code: dict[int, int] = {}
         self.latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        for stream in Stream:
+            self._leave_out_parked(stream)
 
     # --- what a shell may ask ------------------------------------------------------------------------------
 
@@ -120,39 +146,88 @@ class Outbox:
         found = {stream: lane.blocked or lane.unreadable or lane.refusal for stream, lane in self._lanes.items()}
         return {stream: reason for stream, reason in found.items() if reason}
 
+    @property
+    def parked(self) -> Sequence[ParkedRange]:
+        """What this broker does not take and is left behind for now."""
+        return self._lot.ranges
+
+    @property
+    def publishes_per_s(self) -> float | None:
+        """How many publishes may leave a second, by the settings or as learned; None when nothing limits it."""
+        return self._pace.per_s
+
+    @property
+    def window_bytes(self) -> int:
+        """How much may be in flight now."""
+        return self._window.bytes_now
+
+    @property
+    def settled_ahead(self) -> int:
+        """About how many events were delivered ahead of a cursor, which will jump over them."""
+        return sum(lane.settled_ahead for lane in self._lanes.values())
+
     def cursor(self, stream: Stream) -> Place:
-        """Up to where the broker has acknowledged everything."""
+        """Up to where the broker has acknowledged everything, but what is parked."""
         return self._lanes[stream].cursor
 
     def stalled(self, now_s: float) -> bool:
-        """Whether publishes are in flight and none was answered for `puback_timeout_s`."""
-        return bool(self._flights) and now_s - self._progress_at_s >= self._settings.puback_timeout_s
+        """Whether there is no answer to publishes in flight for `puback_timeout_s`, or to one, but to later ones."""
+        if not self._flights:
+            return False
+        # A broker answers in order (MQTT 5, 4.6): who was passed over gets no answer any more.
+        first_s = min(flight.sent_at_s for flight in self._flights.values())
+        waits_since_s = min(first_s, self._progress_at_s) if first_s < self._answered_upto_s else self._progress_at_s
+        return now_s - waits_since_s >= self._settings.puback_timeout_s
 
     def wait_s(self, now_s: float) -> float | None:
         """How long until something happens by itself; None when only an input can change anything."""
         times = [self._progress_at_s + self._settings.puback_timeout_s] if self._flights else []
-        if self._has_room():
-            due = (self._due_at_s(lane) for lane in self._lanes.values())
-            times += [max(at_s, self._held_until_s) for at_s in due if at_s is not None]
+        if self._has_room(now_s):
+            offers = [offer for lane in self._lanes.values() if (offer := self._offer(lane, now_s))]
+            if not (self._flights and any(offer.suspect and offer.due_at_s <= now_s for offer in offers)):
+                again = self._lot.next()
+                due = [offer.due_at_s for offer in offers] + ([again.retry_at_s] if again else [])
+                times += [max(at_s, self._held_until_s, self._pace.next_at_s) for at_s in due if at_s < NEVER]
+        elif self._window_publishes and now_s < self._gentle_until_s:
+            times.append(self._gentle_until_s)
         return max(0.0, min(times) - now_s) if times else None
 
     # --- inputs --------------------------------------------------------------------------------------------
 
     def connected(self, receive_maximum: int, packet_bytes_max: int, now_s: float) -> None:
         """A connection is there, with the limits of the broker's CONNACK."""
+        settings = self._settings
         # One place in the broker's window stays free for messages that are not events.
-        self._window = max(1, min(self._settings.window_publishes, receive_maximum - 1))
+        self._window_publishes = max(1, min(settings.window_publishes, receive_maximum - 1))
+        self._window = Window(self._window_publishes * settings.batch_bytes_max)
         self._payload_bytes_max = packet_bytes_max - self._overhead_bytes
         self._progress_at_s = now_s
+        self._suspects_from_s = now_s + SUSPECT_AFTER_S
+        self._answered_upto_s = 0.0
         self._held_until_s = 0.0
+        outage_s = now_s - self._lost_at_s if self._lost_at_s is not None else 0.0
+        spread_s = settings.catch_up_spread_s if outage_s >= OUTAGE_S else 0.0
+        self._gentle_until_s = now_s + self._random.uniform(0.0, spread_s)
+        self._lot.connected(self._payload_bytes_max, now_s)
         for lane in self._lanes.values():
             lane.connected()
 
-    def disconnected(self) -> None:
-        """The connection is gone: everything unanswered will be sent again."""
-        self._window = 0
-        self._reading = None
+    def disconnected(self, now_s: float, *, suspicious: bool = False) -> None:
+        """The connection is gone: everything unanswered will be sent again.
+
+        `suspicious`: the peer ended it, for a reason that may lie in what was in flight.
+        """
+        alone = len(self._flights) == 1
+        for flight in self._flights.values():
+            if suspicious:
+                self._suspect(flight, alone=alone, now_s=now_s)
+            elif flight.segment is None and self._lot.trying:
+                self._lot.trying.retry_at_s = now_s
+        self._window_publishes = 0
+        self._reading = self._lot.trying = None
+        self._lost_at_s = now_s
         self._flights.clear()
+        self._bytes_in_flight = 0
         for lane in self._lanes.values():
             lane.disconnected()
 
@@ -166,34 +241,50 @@ class Outbox:
         assert not any(flight.lane.stream is stream for flight in self._flights.values())
         self._lanes[stream].rewind(place, now_s)
         self._advances[stream] = place
+        self._leave_out_parked(stream)
+
+    def send_parked(self, stream: Stream | None, now_s: float) -> int:
+        """Try what is parked of a stream, or of all, now; how many events that may be."""
+        return self._lot.wanted(stream, now_s)
 
     def puback(self, mid: int, code: int, now_s: float) -> None:
         """The broker's answer to a publish. Answers to anything else are ignored."""
         flight = self._flights.pop(mid, None)
         if flight is None:
             return
+        size, took_s = len(flight.publish.payload), now_s - flight.sent_at_s
         self._progress_at_s = now_s
-        self.latencies_s.append(now_s - flight.sent_at_s)
-        if code in DELIVERED:
-            self._delivered(flight, code)
+        self._answered_upto_s = max(self._answered_upto_s, flight.sent_at_s)
+        self.latencies_s.append(took_s)
+        self._window.answered(size, self._bytes_in_flight, took_s, now_s)
+        self._bytes_in_flight -= size
+        if flight.segment and flight.segment.is_suspect:
+            self._suspects_from_s = now_s + SUSPECT_PAUSE_S
+        held = code == NO_MATCHING_SUBSCRIBERS and self._settings.unheard == "hold"
+        self.tally.unheard_publishes += code == NO_MATCHING_SUBSCRIBERS
+        if code in DELIVERED and not held:
+            self._delivered(flight, now_s)
         else:
             self._refused(flight, code, now_s)
+
+    def parked_durably(self, parking: Parking, now_s: float) -> None:
+        """A run that `take_parkings` gave is declared, and that is on the disk: the cursor may pass it."""
+        lane = self._lanes[parking.stream]
+        self._lot.add(ParkedRange(parking.stream, parking.first, parking.last, parking.code), now_s)
+        if lane.parked(parking.segment):
+            self._advances[lane.stream] = lane.cursor
 
     # --- outputs -------------------------------------------------------------------------------------------
 
     def next_read(self, now_s: float) -> Read | None:
         """What to read for the next publish; one at a time, only while there is room in the window."""
-        if self._reading is not None or not self._has_room() or now_s < self._held_until_s:
+        held_until_s = max(self._held_until_s, self._pace.next_at_s)
+        if self._reading is not None or not self._has_room(now_s) or now_s < held_until_s:
             return None
-        lane = self._choose(now_s)
-        if lane is None:
-            return None
-        after, upto = lane.next_range()
-        bytes_max = min(self._settings.batch_bytes_max, max(1, self._payload_bytes_max))
-        self._reading = Read(lane.stream, after, upto, self._settings.batch_events_max, bytes_max)
+        self._reading = self._choose(now_s)
         return self._reading
 
-    def loaded(self, read: Read, events: Sequence[StoredEvent]) -> Publish | None:
+    def loaded(self, read: Read, events: Sequence[StoredEvent], now_s: float) -> Publish | None:
         """The batch to publish, made of what the log gave for `read`; None when there is nothing to send."""
         if read is not self._reading:
             return None  # asked for on a connection that is gone
@@ -205,39 +296,45 @@ class Outbox:
         while count and read.upto is not None and events[count - 1].place > read.upto:
             count -= 1
         if not count:
-            if lane.nothing_read(read.after):
-                self._advances[lane.stream] = lane.cursor
+            self._nothing(read, lane, now_s)
             return None
         bodies = [event.body for event in events[:count]]
-        payload = _array(bodies)
+        payload = array_of(bodies)
         if len(payload) > read.bytes_max:
-            count = _fitting(bodies, read.bytes_max)
-            payload = _array(bodies[:count])
+            count = fitting(bodies, read.bytes_max)
+            payload = array_of(bodies[:count])
         if len(payload) > self._payload_bytes_max:
-            lane.blocked = (
-                f"event {events[0].id} makes a message of {len(payload) + self._overhead_bytes:,} bytes, the broker"
-                f" takes at most {self._payload_bytes_max + self._overhead_bytes:,}: raise its packet size limit"
-            )
+            self._too_large(read, events[0], len(payload), now_s)
             return None
         sending = events[:count]
-        return Publish(lane.stream, read.after, sending[-1].place, payload, count, lane.repeated(sending))
+        repeated = count if read.parked else lane.repeated(read.after, sending)
+        return Publish(read, sending[0].place, sending[-1].place, payload, count, repeated)
 
     def could_not_read(self, read: Read, fault: str, now_s: float) -> None:
         """The log gave a fault for `read`: this stream waits and tries again, the others go on."""
         if read is not self._reading:
             return
         self._reading = None
+        if read.parked and self._lot.trying:
+            self._lot.failed(self._lot.trying, now_s)
+            return
         reason = f"stream {read.stream} cannot be read: {fault}"
         self._lanes[read.stream].could_not_read(reason, now_s + self._readings[read.stream].next_s())
 
     def handed_over(self, publish: Publish, mid: int, now_s: float) -> None:
         """The batch went out under this message id."""
-        lane = self._lanes[publish.stream]
-        segment = lane.handed_over(publish.after, publish.last)
-        lane.virtual += len(publish.payload) / lane.share
+        read, lane, size = publish.read, self._lanes[publish.stream], len(publish.payload)
+        segment = None
+        if read.parked:
+            self._lot.virtual += size
+        else:
+            segment = lane.handed_over(read.after, publish.first, publish.last, live=read.live)
+            lane.virtual += size / lane.share
         if not self._flights:
             self._progress_at_s = now_s
-        self._flights[mid] = _Flight(lane, segment, publish.events, now_s)
+        self._flights[mid] = _Flight(publish, lane, segment, now_s)
+        self._bytes_in_flight += size
+        self._pace.sent(now_s)
         self.tally.published_events += publish.events
         self.tally.redelivered_events += publish.repeated
 
@@ -250,52 +347,143 @@ class Outbox:
         """Cursors that could not be made durable; newer ones stand."""
         self._advances = {**advances, **self._advances}
 
+    def take_parkings(self) -> list[Parking]:
+        """Runs to be parked, to be made durable together with their declarations; `parked_durably` each, then."""
+        parkings, self._parkings = self._parkings, []
+        return parkings
+
+    def take_releases(self) -> list[Release]:
+        """Runs that were parked and have been delivered, to be taken off that list durably."""
+        releases, self._releases = self._releases, []
+        return releases
+
     # --- private -------------------------------------------------------------------------------------------
 
-    def _has_room(self) -> bool:
-        return len(self._flights) < self._window
+    def _has_room(self, now_s: float) -> bool:
+        if not self._flights:
+            return self._window_publishes > 0
+        if any(flight.segment and flight.segment.is_suspect for flight in self._flights.values()):
+            return False  # it has to be alone
+        if now_s < self._gentle_until_s:
+            return False
+        return len(self._flights) < self._window_publishes and self._bytes_in_flight < self._window.bytes_now
 
-    def _due_at_s(self, lane: Lane) -> float | None:
-        return lane.due_at_s(self._settings.linger_s, self._settings.batch_events_max)
+    def _offer(self, lane: Lane, now_s: float) -> Offer | None:
+        offer = lane.offer(now_s)
+        if offer is None or not offer.suspect:
+            return offer
+        due_at_s = max(offer.due_at_s, self._suspects_from_s)
+        return Offer(offer.after, offer.upto, due_at_s, offer.live, suspect=True)
 
-    def _choose(self, now_s: float) -> Lane | None:
-        due = []
+    def _choose(self, now_s: float) -> Read | None:
+        due: list[tuple[Lane, Offer]] = []
         for lane in self._lanes.values():
-            at_s = self._due_at_s(lane)
-            if at_s is not None and at_s <= now_s:
-                due.append(lane)
+            offer = self._offer(lane, now_s)
+            if offer is not None and offer.due_at_s <= now_s:
+                due.append((lane, offer))
             else:
                 lane.virtual = max(lane.virtual, self._virtual)  # who has nothing to send saves no credit
+        suspects = [(lane, offer) for lane, offer in due if offer.suspect]
+        if suspects:
+            return None if self._flights else self._wish(*suspects[0])
+        again = self._lot.next()
+        if again is None or again.retry_at_s > now_s:
+            self._lot.virtual = max(self._lot.virtual, self._virtual)
+        elif not due or self._lot.virtual < min(lane.virtual for lane, _ in due):
+            self._virtual = self._lot.virtual
+            self._lot.trying = again
+            before = Place(again.first.epoch, again.first.sequence - 1)
+            return self._wish(self._lanes[again.stream], Offer(before, again.last, now_s), parked=True)
         if not due:
             return None
-        chosen = min(due, key=lambda lane: (lane.virtual, -lane.share))
+        chosen, offer = min(due, key=lambda one: (one[0].virtual, -one[0].share))
         self._virtual = chosen.virtual
-        return chosen
+        return self._wish(chosen, offer)
 
-    def _delivered(self, flight: _Flight, code: int) -> None:
-        lane = flight.lane
-        self.tally.acknowledged_events += flight.events
-        self.tally.unheard_publishes += code == NO_MATCHING_SUBSCRIBERS
+    def _wish(self, lane: Lane, offer: Offer, *, parked: bool = False) -> Read:
+        batch_bytes = self._window.batch_bytes(self._pace.per_s)
+        bytes_max = min(self._settings.batch_bytes_max, max(1, self._payload_bytes_max), batch_bytes)
+        return Read(
+            lane.stream, offer.after, offer.upto, self._settings.batch_events_max, bytes_max, offer.live, parked
+        )
+
+    def _nothing(self, read: Read, lane: Lane, now_s: float) -> None:
+        """The log has none of the events that were asked for."""
+        if read.parked and self._lot.trying and read.upto:
+            self._releases.append(self._lot.over(self._lot.trying, read.upto, now_s))
+        elif lane.nothing_read(read.after, read.upto):
+            self._advances[lane.stream] = lane.cursor
+
+    def _too_large(self, read: Read, event: StoredEvent, payload_bytes: int, now_s: float) -> None:
+        lane = self._lanes[read.stream]
+        if read.parked and self._lot.trying:
+            self._lot.postpone(self._lot.trying, now_s)  # a smaller one may pass
+        elif self._may_park(lane):
+            segment = lane.park_unsent(read.after, event.place)
+            self._parkings.append(Parking(lane.stream, event.place, event.place, PACKET_TOO_LARGE, segment))
+        else:
+            lane.blocked = (
+                f"event {event.id} makes a message of {payload_bytes + self._overhead_bytes:,} bytes, the broker"
+                f" takes at most {self._payload_bytes_max + self._overhead_bytes:,}: raise its packet size limit"
+            )
+
+    def _delivered(self, flight: _Flight, now_s: float) -> None:
+        lane, publish = flight.lane, flight.publish
+        self.tally.acknowledged_events += publish.events
         self._backoffs[lane.stream].reset()
         self._quota.reset()
-        lane.refusal = ""
-        if lane.acknowledged(flight.segment):
+        if flight.segment is None:
+            if self._lot.trying:
+                self._releases.append(self._lot.over(self._lot.trying, publish.last, now_s))
+        elif lane.acknowledged(flight.segment):
             self._advances[lane.stream] = lane.cursor
 
     def _refused(self, flight: _Flight, code: int, now_s: float) -> None:
-        lane = flight.lane
+        lane, segment = flight.lane, flight.segment
         self.refused_by_code[code] = self.refused_by_code.get(code, 0) + 1
-        lane.refusal = f"the broker refuses stream {lane.stream}: {reason_name(code)}"
         if code in QUOTA:
-            self._held_until_s = max(self._held_until_s, now_s + self._quota.next_s())
-        lane.refused(flight.segment, now_s + self._backoffs[lane.stream].next_s())
+            self._pace.refused(now_s)
+            if now_s >= self._held_until_s:  # the others of one window say nothing more
+                self._held_until_s = now_s + self._quota.next_s()
+        if segment is None:
+            if self._lot.trying:
+                self._lot.failed(self._lot.trying, now_s)
+            return
+        lane.refusal = f"the broker refuses stream {lane.stream}: {reason_name(code)}"
+        held_until_s = self._held_until_s if code in QUOTA else now_s + self._backoffs[lane.stream].next_s()
+        lane.refused(segment, held_until_s)
+        if code in OF_ONE_EVENT and not segment.is_single:
+            lane.split(segment)
+        elif code in PARKING and segment.tries >= self._settings.park_after_tries and self._may_park(lane):
+            self._park(flight, segment, code)
 
+    def _suspect(self, flight: _Flight, *, alone: bool, now_s: float) -> None:
+        """The connection ended with this in flight."""
+        lane, segment = flight.lane, flight.segment
+        if segment is None:
+            if self._lot.trying:
+                self._lot.postpone(self._lot.trying, now_s)
+            return
+        was_suspect = segment.is_suspect
+        segment.breaks += 1
+        if not (was_suspect and alone):
+            return
+        segment.breaks_alone += 1
+        if not segment.is_single:
+            lane.split(segment)
+        elif segment.breaks_alone >= POISON_AFTER_BREAKS and self._may_park(lane):
+            self._park(flight, segment, BREAKS_CONNECTION)
 
-def _array(bodies: Sequence[bytes]) -> bytes:
-    return b"[" + b",".join(bodies) + b"]"
+    def _park(self, flight: _Flight, segment: Segment, code: int) -> None:
+        flight.lane.park(segment)
+        self._parkings.append(Parking(flight.lane.stream, segment.first, segment.last, code, segment))
 
+    def _may_park(self, lane: Lane) -> bool:
+        return lane.stream is not Stream.AUDIT or lane.parked_in_a_row < AUDIT_PARKED_IN_A_ROW_MAX
 
-def _fitting(bodies: Sequence[bytes], bytes_max: int) -> int:
-    """How many of the bodies make an array within the limit; one at least."""
-    sizes = accumulate((len(body) + 1 for body in bodies), initial=1)  # a comma or bracket each, and the first bracket
-    return max(1, sum(size <= bytes_max for size in sizes) - 1)
+    def _leave_out_parked(self, stream: Stream) -> None:
+        lane = self._lanes[stream]
+        before = lane.cursor
+        lane.leave_out((one.first, one.last) for one in self._lot.ranges if one.stream is stream)
+        if lane.cursor != before:
+            self._advances[stream] = lane.cursor

@@ -4,13 +4,39 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["DELIVERED", "NO_MATCHING_SUBSCRIBERS", "QUOTA", "reason_name"]
+__all__ = [
+    "BREAKS_CONNECTION",
+    "DELIVERED",
+    "KEEP_ALIVE_TIMEOUT",
+    "NO_MATCHING_SUBSCRIBERS",
+    "OF_ONE_EVENT",
+    "OF_THE_PAYLOAD",
+    "PACKET_TOO_LARGE",
+    "PARKING",
+    "QUOTA",
+    "SESSION_TAKEN_OVER",
+    "UNSUPPORTED_VERSION",
+    "reason_name",
+]
 
 NO_MATCHING_SUBSCRIBERS: Final = 0x10
 DELIVERED: Final = frozenset({0x00, NO_MATCHING_SUBSCRIBERS})
 """PUBACK codes that let a cursor move. 0x10 is the broker's word that it took the message and nobody listens."""
 QUOTA: Final = frozenset({0x89, 0x93, 0x96, 0x97, 0x9F})
 """The broker asks for less: slow down the whole connection, and do not come back at once."""
+PACKET_TOO_LARGE: Final = 0x95
+BREAKS_CONNECTION: Final = 0x00
+"""Stands for a reason where there was none: the peer ended the connection each time a batch was sent."""
+PARKING: Final = frozenset({0x87, 0x90, PACKET_TOO_LARGE, 0x99})
+"""PUBACK codes after which trying the same again and again is of no use."""
+OF_ONE_EVENT: Final = frozenset({PACKET_TOO_LARGE, 0x99})
+"""Those of them that one event of a batch may be to blame for."""
+OF_THE_PAYLOAD: Final = frozenset({0x00, 0x80, 0x81, 0x82, 0x83, 0x90, PACKET_TOO_LARGE, 0x99})
+"""Reasons for which a broker ends a connection that may lie in what was sent; 0x00: it gave none."""
+
+UNSUPPORTED_VERSION: Final = 0x84
+KEEP_ALIVE_TIMEOUT: Final = 0x8D
+SESSION_TAKEN_OVER: Final = 0x8E
 
 _NAMES: Final[Mapping[int, str]] = MappingProxyType(
     {

@@ -36,12 +36,13 @@ RECEIPT_BYTES_MAX: Final = 262_144
 RANGES_MAX: Final = 100
 RECEIPTS_MAX: Final = 64
 DAYS_MAX: Final = 1_000
+SEQUENCE_MAX: Final = 2**40  # no device gets there: a ledger that says so is wrong, and no reason for a new epoch
 
 _STREAMS: Final = {stream.value: stream for stream in Stream}
 
 _Text = Annotated[str, Field(max_length=200)]
-_Count = Annotated[int, Field(ge=0)]
-_Sequence = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=0, le=SEQUENCE_MAX)]
+_Sequence = Annotated[int, Field(ge=1, le=SEQUENCE_MAX)]
 
 
 class _Part(BaseModel):
@@ -53,8 +54,8 @@ class _Part(BaseModel):
 class StreamReceipt(_Part):
     """What the ledger knows of one stream and epoch: all up to `upto`, whose event is `last_id`, but `missing`.
 
-    Of the others it has those that are not `shed` or `quarantined`: declared by this device, and not arrived. Where
-    it was declared, `upto` has no event there, and `last_id` is empty.
+    Of the others it has those that are not `shed`, `quarantined` or `parked`: declared by this device, and not arrived.
+    Where it was declared, `upto` has no event there, and `last_id` is empty.
     """
 
     stream: _Text
@@ -67,6 +68,7 @@ class StreamReceipt(_Part):
     missing_count: _Count = 0
     shed: _Count = 0
     quarantined: _Count = 0
+    parked: _Count = 0
     conflicts: _Count = 0
 
     @model_validator(mode="after")
@@ -82,7 +84,7 @@ class StreamReceipt(_Part):
 class DayAnswer(_Part):
     """The ledger's answer to one stream of a day close.
 
-    `declared` of its events were declared shed or quarantined after the close, and are neither there nor missing.
+    `declared` of its events were declared shed, quarantined or parked after the close: neither there nor missing.
     """
 
     business_day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]

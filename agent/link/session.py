@@ -17,11 +17,14 @@ from agent.errors import EnvironmentFault, LogUnreadable, StorageFailed
 from agent.event_types import Stream
 from agent.link.connection import Message, MqttConnection, PubAck
 from agent.link.device_state import DeviceState
-from agent.link.errors import ConnectionLost, ReceiptRefused, SubscriptionRefused
+from agent.link.errors import ConnectionLost, EndedByUs, ReceiptRefused, SubscriptionRefused
+from agent.link.eta import Eta
 from agent.link.inbox import Inbox
 from agent.link.ledger_word import LedgerWord
+from agent.link.muted_topics import MutedTopics
 from agent.link.outbox import Outbox
-from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, reason_name
+from agent.link.protocol_choice import MqttVersion
+from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, OF_THE_PAYLOAD, reason_name
 from agent.link.receipts import Gap, Receipts, Rewind, StartEpoch, compare, parse_receipts, tell_of_our_epoch
 from agent.log import CLOUD, EventLog, Place
 from agent.log_lines import log_event
@@ -31,6 +34,7 @@ from agent.topics import Channel, DeviceName
 __all__ = ["BATCH_CONTENT_TYPE", "Parts", "Session"]
 
 BATCH_CONTENT_TYPE: Final = "application/cloudevents-batch+json"
+EVENT_CONTENT_TYPE: Final = "application/cloudevents+json"  # CloudEvents MQTT binding 1.0.2, 3.2: one structured event
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +49,7 @@ class Parts:
     settings: LinkSettings
     clock: Clock
     ledger: LedgerWord
+    muted: MutedTopics
     inbox: Inbox
     reader: Executor
     """Reads the log, one batch at a time."""
@@ -52,6 +57,7 @@ class Parts:
     """There may be something to send."""
     moved: asyncio.Event
     """There may be cursors to make durable."""
+    eta: Eta
     again: asyncio.Event
     """Somebody wants events sent again: the connection has to end, and the link goes back before the next."""
 
@@ -87,9 +93,16 @@ class Session:
                 asyncio.create_task(self._renew_state(), name="link state"),
                 asyncio.create_task(self._hear_others(), name="link inbox"),
                 asyncio.create_task(self._be_asked_again(), name="link again"),
+                asyncio.create_task(self._miss_receipts(), name="link receipts"),
             )
-        finally:
-            outbox.disconnected()
+        except ConnectionLost as lost:
+            suspicious = not isinstance(lost, EndedByUs) and lost.code in OF_THE_PAYLOAD
+            outbox.disconnected(self._parts.clock.monotonic_s(), suspicious=suspicious)
+            self._parts.moved.set()  # something may be parked for it
+            raise
+        except BaseException:
+            outbox.disconnected(self._parts.clock.monotonic_s())
+            raise
 
     async def say_goodbye(self) -> None:
         """A last state, then the end of the connection; bounded."""
@@ -107,6 +120,8 @@ class Session:
             receipts = ledger.pending
         if receipts is None:
             return
+        ledger.spoke(unasked=False)
+        ledger.still_lacks(action for action in self._compare(receipts, cursors) if isinstance(action, Rewind))
         if await self._rewind(self._compare(receipts, cursors)):
             await self._rewind(self._compare(receipts, cursors))  # retention may have come in between, but cannot now
         for action in self._compare(receipts, cursors):
@@ -137,11 +152,15 @@ class Session:
     async def _receipts_on_connect(self) -> Receipts | None:
         """The newest receipts within `receipt_wait_s`; what lags behind our cursors gets that long to catch up."""
         receipts: Receipts | None = None
+        if self._is_muted(self._receipt_topic):
+            return None
         try:
             async with asyncio.timeout(self._parts.settings.receipt_wait_s):
                 await self._connection.subscribe(self._receipt_topic)
                 async for event in self._connection:
                     found = self._receipts_in(event)
+                    if isinstance(event, Message):
+                        self._connection.acknowledge(event)
                     if found is None:
                         continue
                     actions = self._compare(found)
@@ -187,6 +206,7 @@ class Session:
         """
         ledger = self._parts.ledger
         first, self._ledger_heard = not self._ledger_heard, True
+        ledger.spoke(unasked=not first)
         asked = self._compare(receipts)
         rewinds = [action for action in asked if isinstance(action, Rewind)]
         reasons = [action.reason for action in asked if isinstance(action, StartEpoch)]
@@ -196,7 +216,7 @@ class Session:
             reasons += [action.reason for action in missed if not isinstance(action, Gap)]
         if reasons:
             ledger.pending = receipts
-            raise ConnectionLost(f"connecting again for what the ledger says: {reasons[0]}")
+            raise EndedByUs(f"connecting again for what the ledger says: {reasons[0]}")
 
     def _compare(
         self, receipts: Receipts, cursors: Mapping[Stream, Place] | None = None
@@ -212,14 +232,23 @@ class Session:
     async def _take_answers(self, acknowledged_before: Mapping[Stream, Place]) -> None:
         async for event in self._connection:
             if isinstance(event, PubAck):
-                self._parts.outbox.puback(event.mid, event.code, self._parts.clock.monotonic_s())
+                outbox, now_s = self._parts.outbox, self._parts.clock.monotonic_s()
+                in_flight = outbox.in_flight
+                outbox.puback(event.mid, event.code, now_s)
+                if outbox.in_flight < in_flight:  # it was of events, not of our state
+                    self._parts.ledger.broker_took(now_s)
                 self._parts.work.set()
                 self._parts.moved.set()
-            elif event.topic != self._receipt_topic and not self._parts.inbox.put(event.topic, event.payload):
-                raise ConnectionLost("connecting again: more came down than can be taken at once")
+            elif event.topic != self._receipt_topic:
+                done = partial(self._connection.acknowledge, event)
+                if not self._parts.inbox.put(event.topic, event.payload, done):
+                    raise EndedByUs("connecting again: more came down than can be taken at once")
+                continue
             receipts = self._receipts_in(event)
             if receipts and not self._repeats(event, receipts):
                 self._hear_late(receipts, acknowledged_before)
+            if isinstance(event, Message):
+                self._connection.acknowledge(event)
 
     async def _hear_others(self) -> None:
         """Subscribe to what others want, now and as they ask for more."""
@@ -230,9 +259,27 @@ class Session:
 
     async def _be_asked_again(self) -> None:
         await self._parts.again.wait()
-        raise ConnectionLost("connecting again: events are to be sent once more")
+        raise EndedByUs("connecting again: events are to be sent once more")
+
+    def _is_muted(self, topic_filter: str) -> bool:
+        why = self._parts.muted.reason(topic_filter, self._parts.clock.monotonic_s())
+        if why:
+            _warn("link.not_heard", f"{topic_filter} is not listened to: {why}")
+        return bool(why)
+
+    async def _miss_receipts(self) -> None:
+        """An MQTT 3.1.1 broker acknowledges what it throws away: of that, a ledger cannot speak unless it is asked."""
+        ledger, clock = self._parts.ledger, self._parts.clock
+        if self._connection.version is MqttVersion.V5:
+            await asyncio.Event().wait()
+        while (left_s := ledger.silence_left_s(clock.monotonic_s())) > 0:
+            await asyncio.sleep(left_s)
+        ledger.asked()
+        raise EndedByUs("connecting again: the ledger has not said that it got what the broker took")
 
     async def _subscribe(self, topic_filter: str) -> None:
+        if self._is_muted(topic_filter):
+            return
         try:
             await self._connection.subscribe(topic_filter)
         except SubscriptionRefused as refused:
@@ -244,8 +291,10 @@ class Session:
         while True:
             now_s = clock.monotonic_s()
             if outbox.stalled(now_s):
-                raise ConnectionLost(f"no PUBACK for {self._parts.settings.puback_timeout_s:g} s")
+                raise EndedByUs(f"no PUBACK for {self._parts.settings.puback_timeout_s:g} s")
             outbox.set_heads({stream: log.head(stream) for stream in Stream}, now_s)
+            if self._parts.eta.due(now_s):
+                self._parts.eta.sample(max(0, log.waiting(CLOUD) - outbox.settled_ahead), now_s)
             wish = outbox.next_read(now_s)
             if wish is None:
                 await self._work_or(outbox.wait_s(now_s))
@@ -257,13 +306,14 @@ class Session:
                 self._warn_once("link.unreadable", f"stream {wish.stream} waits, the others go on: {fault}")
                 outbox.could_not_read(wish, str(fault), clock.monotonic_s())
                 continue
-            publish = outbox.loaded(wish, events)
+            publish = outbox.loaded(wish, events, clock.monotonic_s())
             if publish is None:
                 self._parts.moved.set()
                 continue
-            mid = self._connection.publish(
-                self._topics[publish.stream], publish.payload, content_type=BATCH_CONTENT_TYPE
-            )
+            content_type, payload = BATCH_CONTENT_TYPE, publish.payload
+            if self._parts.settings.batching == "off":
+                content_type, payload = EVENT_CONTENT_TYPE, payload[1:-1]  # an array of one
+            mid = self._connection.publish(self._topics[publish.stream], payload, content_type=content_type)
             outbox.handed_over(publish, mid, clock.monotonic_s())
 
     async def _work_or(self, wait_s: float | None) -> None:

@@ -1,13 +1,15 @@
 """What the link says about itself."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from agent.event_types import Stream
+from agent.link.parking import ParkedRange
 
-__all__ = ["LinkState", "LinkStatus"]
+__all__ = ["LinkState", "LinkStatus", "ParkedStatus", "parked_status"]
 
 
 class LinkState(StrEnum):
@@ -22,6 +24,18 @@ class LinkState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ParkedStatus:
+    """Events of one stream that the broker does not take for one reason; they stay in the log."""
+
+    stream: Stream
+    events: int
+    code: int
+    """The MQTT 5 reason code; 0 where the connection breaks each time they are sent."""
+    reason: str
+    """In plain words."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkStatus:
     """One moment of the link. Counts are since the agent's start."""
 
@@ -30,6 +44,10 @@ class LinkStatus:
     reason: str
     """In plain words; empty when all is well."""
     broker: str
+    protocol: str
+    """The MQTT version of the last connection that came about; empty before the first."""
+    verifiable: bool
+    """Whether what the broker does not take is noticed: by MQTT 5's reason codes, or by the ledger's receipts."""
     in_flight: int
     """Publishes without an answer."""
     published: int
@@ -44,6 +62,24 @@ class LinkStatus:
     """Publishes the broker refused, by reason code and name."""
     troubles: Mapping[Stream, str]
     """Streams that do not get through, each with the reason."""
+    parked: tuple[ParkedStatus, ...]
+    """What the broker does not take and others do not wait for, by stream and reason."""
+    caught_up_at: datetime | None
+    """When nothing will wait any more, by the rate of the last seconds; null when nothing waits, or when that is not
+    known or never."""
+    publishes_per_s: float | None
+    """How many publishes may leave a second, by the settings or as the broker's refusals taught; null without limit."""
     reconnects: int
     puback_p50_ms: float | None
     puback_p99_ms: float | None
+
+
+def parked_status(ranges: Iterable[ParkedRange]) -> tuple[ParkedStatus, ...]:
+    """What is parked, by stream and reason."""
+    found: dict[tuple[Stream, int], list[ParkedRange]] = defaultdict(list)
+    for one in ranges:
+        found[one.stream, one.code].append(one)
+    return tuple(
+        ParkedStatus(stream, sum(one.events for one in of), code, of[0].reason)
+        for (stream, code), of in sorted(found.items())
+    )

@@ -10,16 +10,19 @@ from agent.log.jobs import (
     EpochReason,
     JournalEntry,
     JournalTrim,
+    Park,
     Release,
     SetAside,
     Shed,
+    Unpark,
 )
 from agent.log.reading.quarantine import QuarantinedRow, repaired
-from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent, UnsyncedRow
+from agent.log.records import PARKED_AS, START, Appended, Gap, Place, Span, StoredEvent, UnsyncedRow
 
 __all__ = [
     "CLOUD",
     "DAY_CLOSE",
+    "PARKED_AS",
     "START",
     "Advance",
     "Also",
@@ -32,6 +35,7 @@ __all__ = [
     "Gap",
     "JournalEntry",
     "JournalTrim",
+    "Park",
     "Place",
     "QuarantinedRow",
     "Release",
@@ -39,6 +43,7 @@ __all__ = [
     "Shed",
     "Span",
     "StoredEvent",
+    "Unpark",
     "UnsyncedRow",
     "absent",
     "repaired",

@@ -24,14 +24,13 @@ from agent.log.opening import Opening
 from agent.log.reading.quarantine import QuarantinedRow
 from agent.log.reading.reader import Reader
 from agent.log.records import START, Appended, Gap, Place, Span, StoredEvent, UnsyncedRow
+from agent.log.state import CLOUD
 from agent.log.store import Answer
 from agent.log.writer import Writer
 from agent.settings import LogSettings
 
 __all__ = ["CLOUD", "DAY_CLOSE", "Damage", "EventLog"]
 
-CLOUD: Final = "cloud"
-"""The consumer that forwards events; its cursor is what the cloud has acknowledged."""
 DAY_CLOSE: Final = "day_close"
 """The consumer that closes business days."""
 
@@ -295,7 +294,7 @@ class EventLog:
         return self._reader.quarantined()
 
     def gaps(self, stream: Stream) -> Sequence[Gap]:
-        """The declared gaps of a stream that some consumer has not passed, in order."""
+        """The declared gaps of a stream that some consumer has not passed, and what is parked, in order."""
         return self._store.state.gaps.get(stream, ())
 
     @property

@@ -5,11 +5,11 @@ one row, so that a long outage leaves a few rows, not one for each tombstone.
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from agent.event_types import Stream
-from agent.log.records import Gap, GapKind, Place, Span
+from agent.log.records import GONE, PARKED_AS, Gap, GapKind, Place, Span
 
 __all__ = ["GapTable", "Gaps", "absent", "load_gaps"]
 
@@ -32,8 +32,8 @@ def load_gaps(connection: sqlite3.Connection) -> Gaps:
 
 
 def absent(gaps: Sequence[Gap], span: Span, *kinds: GapKind) -> int:
-    """How many of a span's sequences lie in a gap, or in one of these kinds."""
-    return sum(gap.within(span) for gap in gaps if not kinds or gap.kind in kinds)
+    """How many of a span's sequences are not in the log any more, or lie in a gap of one of these kinds."""
+    return sum(gap.within(span) for gap in gaps if gap.kind in (kinds or GONE))
 
 
 class GapTable:
@@ -44,17 +44,26 @@ class GapTable:
         self.gaps: Gaps = gaps
 
     def add(self, stream: Stream, span: Span, kind: GapKind) -> None:
-        """Declare the sequences of a span that no gap has yet."""
+        """Declare the sequences of a span that no gap has yet; what was parked may be lost later."""
+        if kind in GONE:
+            self.unpark(stream, span)
         before = list(self.gaps.get(stream, ()))
         after = _merged(before, _parts_outside(before, span, kind))
         self._replace(stream, before, after)
 
     def remove(self, stream: Stream, span: Span) -> None:
         """The sequences of a span are there again."""
+        self._cut(stream, span, (*GONE, *PARKED_AS.values()))
+
+    def unpark(self, stream: Stream, span: Span) -> None:
+        """The sequences of a span are not parked any more."""
+        self._cut(stream, span, PARKED_AS.values())
+
+    def _cut(self, stream: Stream, span: Span, kinds: Collection[GapKind]) -> None:
         before = list(self.gaps.get(stream, ()))
         after: list[Gap] = []
         for gap in before:
-            if not gap.within(span):
+            if not gap.within(span) or gap.kind not in kinds:
                 after.append(gap)
                 continue
             if gap.first < span.first:
@@ -64,9 +73,14 @@ class GapTable:
         self._replace(stream, before, after)
 
     def forget(self, stream: Stream, passed: Place) -> None:
-        """Let go of what every consumer has passed."""
+        """Let go of what every consumer has passed, but not of what is parked: nobody has got that."""
         before = list(self.gaps.get(stream, ()))
-        self._replace(stream, before, [gap for gap in before if Place(gap.epoch, gap.last) > passed])
+        kept = [gap for gap in before if Place(gap.epoch, gap.last) > passed or gap.parked_code is not None]
+        self._replace(stream, before, kept)
+
+    def parked(self, stream: Stream) -> list[Gap]:
+        """A stream's parked ranges, in order."""
+        return [gap for gap in self.gaps.get(stream, ()) if gap.parked_code is not None]
 
     def _replace(self, stream: Stream, before: Sequence[Gap], after: Sequence[Gap]) -> None:
         if before == after:

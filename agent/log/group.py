@@ -22,15 +22,17 @@ from agent.log.jobs import (
     JournalEntry,
     JournalTrim,
     Merge,
+    Park,
     Prune,
     Release,
     SetAside,
     Shed,
     StartEpoch,
+    Unpark,
 )
 from agent.log.merge import ANY_BODY, Merger
 from agent.log.reading import quarantine
-from agent.log.records import SEQUENCE_MASK, START, Appended, Place, Span
+from agent.log.records import PARKED_AS, SEQUENCE_MASK, START, Appended, Place, Span
 from agent.log.schema import event_table, journal_checksum, row_checksum
 from agent.log.state import LogState, load_heads
 
@@ -52,7 +54,7 @@ _SET_ENTRY: Final = "INSERT OR REPLACE INTO journal (name, number, crc, body) VA
 _TRIM_JOURNAL: Final = "DELETE FROM journal WHERE name = ? AND number < ?"
 _SHED: Final = "DELETE FROM {table} WHERE place > ? AND place <= ?"
 _PRUNE: Final = """
-    DELETE FROM {table} WHERE place IN (SELECT place FROM {table} WHERE place <= ? ORDER BY place LIMIT ?)
+    DELETE FROM {table} WHERE place IN (SELECT place FROM {table} WHERE place > ? AND place <= ? ORDER BY place LIMIT ?)
         AND (recorded_ms < ? OR recorded_ms > ?) AND place < (SELECT max(place) FROM {table})
 """
 
@@ -92,10 +94,15 @@ class Group:
         return [self._do(job) for job in jobs]
 
     def clear(self, stream: Stream, job: Prune) -> int:
-        """Delete a step of one stream's old events; how many went."""
+        """Delete a step of one stream's old events; how many went. What is parked stays: nobody has got it."""
         passed = min((place for (_, of), place in self._cursors.items() if of is stream), default=START)
-        statement = _PRUNE.format(table=event_table(stream))
-        gone = self._connection.execute(statement, (passed.key, job.rows_max, job.before_ms, job.now_ms)).rowcount
+        statement, gone, after = _PRUNE.format(table=event_table(stream)), 0, 0
+        for gap in (*self._gaps.parked(stream), None):
+            upto = min(passed.key, Place(gap.epoch, gap.first - 1).key) if gap else passed.key
+            if after < upto and not gone:
+                values = (after, upto, job.rows_max, job.before_ms, job.now_ms)
+                gone = self._connection.execute(statement, values).rowcount
+            after = Place(gap.epoch, gap.last).key if gap else after
         if gone:
             self._load_heads(stream)
         self._gaps.forget(stream, passed)
@@ -198,6 +205,10 @@ class Group:
                 self._release(job)
             case Discard():
                 quarantine.discard(self._connection, job.number)
+            case Park(stream, span, code):
+                self._gaps.add(stream, span, PARKED_AS[code])
+            case Unpark(stream, span):
+                self._gaps.unpark(stream, span)
 
     def _shed(self, job: Shed) -> None:
         stream, after, upto = job

@@ -20,11 +20,13 @@ __all__ = [
     "JournalEntry",
     "JournalTrim",
     "Merge",
+    "Park",
     "Prune",
     "Release",
     "SetAside",
     "Shed",
     "StartEpoch",
+    "Unpark",
 ]
 
 EpochReason = Literal["created", "restored", "behind_ledger", "damaged"]
@@ -90,7 +92,22 @@ class Discard(NamedTuple):
     number: int
 
 
-Also = Advance | JournalEntry | JournalTrim | Shed | SetAside | DeclareUnreadable | Release | Discard
+class Park(NamedTuple):
+    """Remember that events are not sent, for a reason code that `PARKED_AS` knows; they stay where they are."""
+
+    stream: Stream
+    span: Span
+    code: int
+
+
+class Unpark(NamedTuple):
+    """The events of a span are not parked any more."""
+
+    stream: Stream
+    span: Span
+
+
+Also = Advance | JournalEntry | JournalTrim | Shed | SetAside | DeclareUnreadable | Release | Discard | Park | Unpark
 """What may be done in one transaction with an append."""
 
 

@@ -93,7 +93,7 @@ class Mark:
         self._remember(OPENED, durably=False)
 
     def closing(self) -> None:
-        """Before SQLite closes the files, and deletes the -wal: durable, for a cut of the power may keep only that."""
+        """Before SQLite closes the files and deletes the -wal: after a cut of the power, maybe all that is known."""
         with suppress(StorageFailed):
             self._remember(OPENING)
 

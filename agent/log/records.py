@@ -1,10 +1,23 @@
 """What goes into and comes out of the log, as plain values."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Self
 
 from agent.event_types import Stream
 
-__all__ = ["START", "Appended", "Gap", "GapKind", "Place", "Span", "StoredEvent", "UnsyncedRow"]
+__all__ = [
+    "GONE",
+    "PARKED_AS",
+    "START",
+    "Appended",
+    "Gap",
+    "GapKind",
+    "Place",
+    "Span",
+    "StoredEvent",
+    "UnsyncedRow",
+]
 
 SEQUENCE_BITS: Final = 40
 SEQUENCE_MASK: Final = (1 << SEQUENCE_BITS) - 1
@@ -39,17 +52,34 @@ class Span(NamedTuple):
     last: int
 
 
-GapKind = Literal["shed", "quarantined", "unreadable"]
-"""Why events are not to be had: given up for room, damaged and kept aside, or in a damaged part of the file."""
+GapKind = Literal[
+    "shed", "quarantined", "unreadable", "parked 0x00", "parked 0x87", "parked 0x90", "parked 0x95", "parked 0x99"
+]
+"""Why events are not sent: given up for room, damaged and kept aside, in a damaged part of the file, or refused.
+
+What is parked is there and whole; the code is the broker's reason, 0 when the connection breaks over it.
+"""
+GONE: Final[tuple[GapKind, ...]] = ("shed", "quarantined", "unreadable")
+"""Kinds of gaps whose events are not in the log any more."""
+PARKED_AS: Final[Mapping[int, GapKind]] = MappingProxyType(
+    {0x00: "parked 0x00", 0x87: "parked 0x87", 0x90: "parked 0x90", 0x95: "parked 0x95", 0x99: "parked 0x99"}
+)
+"""The kind of gap by the reason code for which events are parked."""
+_PARKED_CODES: Final = {kind: code for code, kind in PARKED_AS.items()}
 
 
 class Gap(NamedTuple):
-    """A run of one stream's sequences, within one epoch, whose events will not be sent; an event declares it."""
+    """A run of one stream's sequences, within one epoch, whose events are not sent; an event declares it."""
 
     epoch: int
     first: int
     last: int
     kind: GapKind
+
+    @property
+    def parked_code(self) -> int | None:
+        """For which reason code its events are parked; None when they are not there to be sent."""
+        return _PARKED_CODES.get(self.kind)
 
     def within(self, span: Span) -> int:
         """How many of a span's sequences lie in this gap."""

@@ -8,10 +8,13 @@ from typing import Final, Self
 from agent.event_types import Stream
 from agent.log.gaps import Gaps, absent, load_gaps
 from agent.log.jobs import EpochReason
-from agent.log.records import START, Place, Span
+from agent.log.records import GONE, PARKED_AS, START, Place, Span
 from agent.log.schema import event_table
 
-__all__ = ["LogState", "load_heads"]
+__all__ = ["CLOUD", "LogState", "load_heads"]
+
+CLOUD: Final = "cloud"
+"""The consumer that forwards events; its cursor is what the cloud has acknowledged."""
 
 _STREAMS: Final = frozenset(Stream)
 _LAST_BEFORE: Final = "SELECT max(place) FROM {table} WHERE place < ?"
@@ -72,9 +75,10 @@ class LogState:
         return sorted(span for span in spans if span.first <= span.last)
 
     def waiting(self, consumer: str, stream: Stream) -> int:
-        """How many events of a stream a consumer will still get."""
+        """How many events of a stream a consumer will still get; the cloud does not get what is parked."""
         gaps = self.gaps.get(stream, ())
-        return sum(span.last - span.first + 1 - absent(gaps, span) for span in self.unread(consumer, stream))
+        kinds = (*GONE, *PARKED_AS.values()) if consumer == CLOUD else GONE
+        return sum(span.last - span.first + 1 - absent(gaps, span, *kinds) for span in self.unread(consumer, stream))
 
 
 def load_heads(connection: sqlite3.Connection, streams: Iterable[Stream] = Stream) -> dict[tuple[Stream, int], int]:

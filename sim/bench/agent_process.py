@@ -9,6 +9,7 @@ from typing import Final, Self
 from agent.clock import Clock
 from agent.data_folder import DataFolder
 from sim.bench.bench_processes import BenchFailed, end, line_of, start
+from sim.process_memory import memory_mb
 
 __all__ = ["AgentProcess"]
 
@@ -48,10 +49,10 @@ class AgentProcess:
 
     def memory_mb(self, name: str) -> float:
         """A figure of proc_pid_status(5), such as VmRSS, in MB of a million octets."""
-        for line in self._proc("status").read_text(encoding="ascii").splitlines():
-            if line.startswith(f"{name}:"):
-                return int(line.split()[1]) * 1024 / 1e6
-        raise BenchFailed(f"this kernel does not tell {name} of a process")
+        taken_mb = memory_mb(self._child.pid, name)
+        if taken_mb is None:
+            raise BenchFailed(f"the agent has ended, or this kernel does not tell {name}")
+        return taken_mb
 
     def wait_quiet(self) -> None:
         """Return when it does nothing but wait.
@@ -71,8 +72,5 @@ class AgentProcess:
 
     def _busy_s(self) -> float:
         """Seconds of a core, its ended children among them (proc_pid_stat(5): utime, stime, cutime, cstime)."""
-        fields = self._proc("stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        fields = Path("/proc", str(self._child.pid), "stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / TICKS_PER_S
-
-    def _proc(self, name: str) -> Path:
-        return Path("/proc", str(self._child.pid), name)

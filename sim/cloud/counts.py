@@ -24,6 +24,7 @@ _BODIES: Final = """
     SELECT e.body FROM events AS e JOIN streams AS s ON s.number = e.stream
     WHERE s.device = ? AND e.type = ? AND e.counted = 1 ORDER BY e.number
 """
+_EVENT_BYTES: Final = "SELECT coalesce(sum(length(body)), 0) FROM log.{table}"
 _TIMES_MS: Final = """
     SELECT (arrived.received_monotonic_ns / 1000 - mine.monotonic_us) / 1000.0
     FROM events AS arrived
@@ -80,6 +81,11 @@ class LedgerWatch:
         """Whether the ledger agrees with a day's close in every part; None before it answered."""
         answers, agreed = self._connection.execute(_ANSWERED, (self._device, business_day)).fetchone()
         return bool(agreed) if answers else None
+
+    def event_bytes(self) -> int:
+        """The size of all events in the device's log, as stored."""
+        counts = (self._connection.execute(_EVENT_BYTES.format(table=event_table(stream))) for stream in Stream)
+        return sum(count for ((count,),) in counts)
 
     def recent_times_ms(self, events: int) -> list[float]:
         """Milliseconds from submission to arrival of the ledger's last few events."""

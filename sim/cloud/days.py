@@ -39,7 +39,7 @@ _ANSWERS: Final = """
     ) GROUP BY business_day, stream, epoch ORDER BY business_day DESC, epoch DESC, stream LIMIT ?3
 """
 _IDS: Final = "SELECT sequence, id FROM events WHERE stream = ? AND sequence BETWEEN ? AND ? ORDER BY sequence"
-_DECLARED: Final = (Gap.SHED, Gap.QUARANTINED)
+_DECLARED: Final = (Gap.SHED, Gap.QUARANTINED, Gap.PARKED)
 _CONFLICTS: Final = "SELECT count(*) FROM conflicts WHERE stream = ? AND sequence BETWEEN ? AND ?"
 
 
@@ -47,8 +47,8 @@ _CONFLICTS: Final = "SELECT count(*) FROM conflicts WHERE stream = ? AND sequenc
 class DayAnswer:
     """The ledger's word on one stream's part of a business day; `count` is what the device closed.
 
-    `declared` of those were declared shed or quarantined afterwards and are not here. Their ids are not known, so then
-    the numbers alone are compared, not the hash.
+    `declared` of those were declared shed, quarantined or parked afterwards and are not here. Their ids are not known,
+    so then the numbers alone are compared, not the hash.
     """
 
     business_day: str

@@ -1,7 +1,8 @@
-"""What a device said of its sequences: shed, quarantined, or released from quarantine. No I/O.
+"""What a device said of its sequences: shed, quarantined, parked, or released from the last two. No I/O.
 
 The order that counts is that of the device's audit stream, in whatever order its events arrive. The first of shed and
-quarantined stands: what a later tombstone covers as well was declared before. A release takes back a quarantine only.
+quarantined stands: what a later tombstone covers as well was declared before. What is parked is still there, so it may
+be lost later. A release never takes back what was shed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,13 +19,15 @@ class Word(StrEnum):
 
     SHED = "shed"
     QUARANTINED = "quarantined"
+    PARKED = "parked"
     RELEASED = "released"
 
 
 _CHANGES: Final = {
-    Word.SHED: (Gap.MISSING, Gap.SHED),
-    Word.QUARANTINED: (Gap.MISSING, Gap.QUARANTINED),
-    Word.RELEASED: (Gap.QUARANTINED, Gap.MISSING),
+    Word.SHED: ((Gap.MISSING, Gap.PARKED), Gap.SHED),
+    Word.QUARANTINED: ((Gap.MISSING, Gap.PARKED), Gap.QUARANTINED),
+    Word.PARKED: ((Gap.MISSING,), Gap.PARKED),
+    Word.RELEASED: ((Gap.QUARANTINED, Gap.PARKED), Gap.MISSING),
 }
 
 
@@ -47,17 +50,19 @@ class Declaration(NamedTuple):
 def mark(holes: Holes, declarations: Iterable[Declaration]) -> None:
     """Applies declarations, which follow what was applied before in the order of the audit stream."""
     for said in declarations:
-        holes.mark(said.first, said.last, *_CHANGES[said.word])
+        before, after = _CHANGES[said.word]
+        for one in before:
+            holes.mark(said.first, said.last, one, after)
 
 
 def declared_before(
     declarations: Sequence[Declaration], at: AuditPlace | None, first: int, last: int
 ) -> list[tuple[int, int]]:
-    """What from `first` to `last` was shed or in quarantine at one moment, arrived or not; None: as of now."""
+    """What from `first` to `last` was shed, quarantined or parked at one moment, arrived or not; None: as of now."""
     holes = Holes(last, [(first, last, Gap.MISSING)])
     for said in declarations:
         if at is not None and said.at >= at:
             break
         if said.first <= last:
             mark(holes, [said._replace(first=max(first, said.first), last=min(last, said.last))])
-    return holes.spans(Gap.SHED, Gap.QUARANTINED)
+    return holes.spans(Gap.SHED, Gap.QUARANTINED, Gap.PARKED)

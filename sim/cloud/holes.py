@@ -1,6 +1,7 @@
 """Which sequences of one stream and epoch have not arrived, and whether their device said that they will not. No I/O.
 
-A hole is missing until the device declares it shed or quarantined; see `declarations` for which word changes what.
+A hole is missing until the device declares it shed, quarantined or parked; see `declarations` for which word changes
+what.
 """
 
 from bisect import bisect_right
@@ -17,6 +18,7 @@ class Gap(StrEnum):
     MISSING = "missing"
     SHED = "shed"
     QUARANTINED = "quarantined"
+    PARKED = "parked"
 
 
 class Holes:

@@ -2,7 +2,8 @@
 
 A publish is one transaction. The same event again changes nothing; another event at a taken sequence, or another
 body under a known id, is a conflict: kept aside, told, never dropped. What cannot be read goes to the dead letters.
-What a device declares shed or quarantined is not missing; what arrives all the same takes effect as any other event.
+What a device declares shed, quarantined or parked is not missing; what arrives all the same takes effect as any other
+event.
 """
 
 import fcntl

@@ -6,16 +6,25 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from agent.device_events import ClockCorrected, CorrectedRange, EventsQuarantined, EventsReleased, EventsShed
+from agent.device_events import (
+    ClockCorrected,
+    CorrectedRange,
+    EventsParked,
+    EventsQuarantined,
+    EventsReleased,
+    EventsShed,
+)
 from sim.cloud.books import Book, Books, StreamKey
 from sim.cloud.declarations import AuditPlace, Declaration, Word
 
 __all__ = ["NOTICES", "Notices"]
 
 CLOCK_CORRECTED: Final = "audit.clock_corrected.v1"
-_WORDS: Final[dict[str, tuple[Word, type[EventsShed | EventsQuarantined | EventsReleased]]]] = {
+Notice = EventsShed | EventsQuarantined | EventsParked | EventsReleased
+_WORDS: Final[dict[str, tuple[Word, type[Notice]]]] = {
     "audit.events_shed.v1": (Word.SHED, EventsShed),
     "audit.events_quarantined.v1": (Word.QUARANTINED, EventsQuarantined),
+    "audit.events_parked.v1": (Word.PARKED, EventsParked),
     "audit.events_released.v1": (Word.RELEASED, EventsReleased),
 }
 NOTICES: Final = frozenset({*_WORDS, CLOCK_CORRECTED})
@@ -55,9 +64,7 @@ class Notices:
             book.declare(declarations)
         return said
 
-    def _declare(
-        self, device: str, at: AuditPlace, word: Word, notice: EventsShed | EventsQuarantined | EventsReleased
-    ) -> str:
+    def _declare(self, device: str, at: AuditPlace, word: Word, notice: Notice) -> str:
         if problem := _problem(notice):
             return problem
         book = self._books.open(StreamKey(device, notice.stream, notice.epoch))
@@ -77,6 +84,6 @@ class Notices:
         return ""
 
 
-def _problem(part: EventsShed | EventsQuarantined | EventsReleased | CorrectedRange) -> str:
+def _problem(part: Notice | CorrectedRange) -> str:
     first, last = part.first_sequence, part.last_sequence
     return "" if 1 <= first <= last else f"no range of sequences: {first} to {last}"

@@ -45,6 +45,7 @@ def _receipt(book: Book) -> dict[str, Any]:
         "missing_count": book.holes.count(Gap.MISSING),
         "shed": book.holes.count(Gap.SHED),
         "quarantined": book.holes.count(Gap.QUARANTINED),
+        "parked": book.holes.count(Gap.PARKED),
         "conflicts": book.conflicts,
     }
 

@@ -2,8 +2,9 @@
 
 `missing` is what is in the log but not in the ledger, and every hole below the ledger's high-water mark.
 `duplicates` are duplicate effects: an event that counts twice. `redelivered` are repeats on the wire, without effect.
-`shed` and `quarantined` are what the device itself declared given up, or damaged, and what has not come all the same:
-neither missing nor in the ledger. They leave `ok` as it is: nothing is unaccounted for.
+`shed`, `quarantined` and `parked` are what the device itself declared given up, damaged, or not taken by the broker,
+and what has not come all the same: neither missing nor in the ledger. They leave `ok` as it is: nothing is unaccounted
+for.
 """
 
 import json
@@ -38,6 +39,7 @@ _STREAMS: Final = """
         (SELECT coalesce(sum(last - first + 1), 0) FROM holes WHERE stream = s.number AND kind = 'missing'),
         (SELECT coalesce(sum(last - first + 1), 0) FROM holes WHERE stream = s.number AND kind = 'shed'),
         (SELECT coalesce(sum(last - first + 1), 0) FROM holes WHERE stream = s.number AND kind = 'quarantined'),
+        (SELECT coalesce(sum(last - first + 1), 0) FROM holes WHERE stream = s.number AND kind = 'parked'),
         (SELECT count(DISTINCT v.sequence) FROM corrections AS c
             JOIN events AS v ON v.stream = c.stream AND v.sequence BETWEEN c.first AND c.last WHERE c.stream = s.number)
     FROM streams AS s ORDER BY s.number
@@ -65,7 +67,7 @@ _DAYS: Final = (
 )
 _TOTALS: Final = (
     *("ok", "events", "missing", "duplicates", "conflicts", "redelivered"),
-    *("shed", "quarantined", "clock_corrected"),
+    *("shed", "quarantined", "parked", "clock_corrected"),
 )
 _DEAD: Final = "SELECT count(*) FROM dead_letters"
 
@@ -90,6 +92,7 @@ class StreamCheck:
     redelivered: int
     shed: int = 0
     quarantined: int = 0
+    parked: int = 0
     clock_corrected: int = 0
     """Events in the ledger whose device said later by how much its clock had been wrong."""
 
@@ -131,6 +134,10 @@ class Reconciliation:
     @property
     def quarantined(self) -> int:
         return sum(stream.quarantined for stream in self.streams)
+
+    @property
+    def parked(self) -> int:
+        return sum(stream.parked for stream in self.streams)
 
     @property
     def clock_corrected(self) -> int:
@@ -262,6 +269,7 @@ def _check(
         holes,
         shed,
         quarantined,
+        parked,
         corrected,
     ) = row
     head, log_count = heads.get((stream, epoch), (None, None))
@@ -287,5 +295,6 @@ def _check(
         redelivered=redelivered,
         shed=shed,
         quarantined=quarantined,
+        parked=parked,
         clock_corrected=corrected,
     )

@@ -2,7 +2,7 @@
 
 streams       one row per (device, stream, epoch): the high-water mark and the running totals
 events        one row per accepted event; `counted` is 0 when the same (source, id) took effect at another place
-holes         sequences below a stream's high-water mark that have not arrived: missing, shed or quarantined
+holes         sequences below a stream's high-water mark that have not arrived: missing, shed, quarantined or parked
 declarations  what the device said of its sequences, and the place in its audit stream where it said so
 corrections   by how much a device's clock was wrong when it recorded some events
 times         a view: each event's times as it has them, and beside them as they are after the last correction

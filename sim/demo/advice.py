@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from kiosk.suggestions import DEADLINE_MS
 from sim.demo.kiosk_watch import KioskTimes
-from sim.demo.percentile import percentile
+from sim.demo.percentile import percentile, spread
 
 __all__ = ["TARGETS_MS", "Advice", "AdviceFigures", "added_and_not_sold", "figures_of"]
 
@@ -41,6 +42,10 @@ class AdviceFigures:
     scan_to_suggestions_ms_p95: float | None = None
     accept_to_till_ms_p95: float | None = None
     cloud_to_kiosk_ms_p95: float | None = None
+    decisions_late: int = 0
+    """Answers that missed their deadline: without suggestions, for nobody may show them any more."""
+    latencies_ms: Mapping[str, Mapping[str, float] | None] = field(default_factory=dict)
+    """The same times by name, each with its median, 95th percentile and maximum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Advice:
 def figures_of(kiosks: int, times: KioskTimes, events: Mapping[str, list[Json]]) -> AdviceFigures:
     """The figures, from what the kiosks told and the `data` of the events by short type name."""
     outcomes = Counter(data["outcome"] for data in events["kiosk.till_request.v1"])
+    took_ms = [data["took_ms"] for data in events["kiosk.decision.v1"]]
     return AdviceFigures(
         kiosks=kiosks,
         decisions=len(events["kiosk.decision.v1"]),
@@ -65,11 +71,19 @@ def figures_of(kiosks: int, times: KioskTimes, events: Mapping[str, list[Json]])
         dismissed=len(events["kiosk.dismissed.v1"]),
         refused=outcomes["refused"],
         kept_taps=times.kept_taps,
-        decision_ms_p95=percentile([data["took_ms"] for data in events["kiosk.decision.v1"]], 0.95),
+        decision_ms_p95=percentile(took_ms, 0.95),
         tap_to_paint_ms_p95=percentile(times.tap_to_paint, 0.95),
         scan_to_suggestions_ms_p95=percentile(times.scan_to_suggestions, 0.95),
         accept_to_till_ms_p95=percentile(times.accept_to_till, 0.95),
         cloud_to_kiosk_ms_p95=percentile(times.cloud_to_kiosk, 0.95),
+        decisions_late=sum(one > DEADLINE_MS for one in took_ms),
+        latencies_ms={
+            "decision": spread(took_ms),
+            "tap_to_paint": spread(times.tap_to_paint),
+            "scan_to_suggestions": spread(times.scan_to_suggestions),
+            "accept_to_till": spread(times.accept_to_till),
+            "cloud_to_kiosk": spread(times.cloud_to_kiosk),
+        },
     )
 
 

@@ -1,5 +1,6 @@
 """What `storeforward demo` does: choose the sales, play the day, show it, write the report, judge."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -12,14 +13,16 @@ from sim.broker import BrokerKind
 from sim.demo.day import DayPlan, play_day
 from sim.demo.ending import ending
 from sim.demo.report import ReportFolder
+from sim.demo.summary import Sample, StoreDay, Summary
 from sim.demo.view import open_view, terminal_console
 from sim.demo.warm_up import warm_up
+from sim.demo.world import DATA_FOLDER
 from sim.sensors import EVENTS_PER_HOUR_DEFAULT
 from sim.store.assortment import Assortment
 from sim.store.baskets import SalesSource
 from sim.store.source import SourceOptions, open_source
 
-__all__ = ["DemoOptions", "run_demo"]
+__all__ = ["DemoOptions", "play", "run_demo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +54,29 @@ async def run_demo(options: DemoOptions) -> bool:
     began_s = SystemClock().monotonic_s()
     source = open_source(options.source)
     with ReportFolder.open(options.out) as report:
-        plan = _plan(options, source, began_s)
-        await warm_up(options.source, source, plan.assortment, DataFolder(report.data), _say)
-        with open_view(plan.day, headless=_is_headless(options)) as view:
-            summary, samples = await play_day(plan, view.update)
-        report.write(plan.day, summary, samples)
-    for absence in (summary.kiosk_absence, summary.vehicle_absence):
-        if absence:
-            _say(absence)
+        day, summary, samples = await play(options, source, began_s)
+        report.write(day, summary, samples)
     if options.as_json:
         click.echo(summary.to_json(), nl=False)
     else:
         terminal_console().print(ending(summary))
     return summary.held
+
+
+async def play(options: DemoOptions, source: SalesSource, began_s: float) -> tuple[StoreDay, Summary, Sequence[Sample]]:
+    """Warm the shop up, play the day and show it; the files stay in `options.out`.
+
+    Raises:
+        EnvironmentFault: a part could not be started.
+    """
+    plan = _plan(options, source, began_s)
+    await warm_up(options.source, source, plan.assortment, DataFolder(plan.out / DATA_FOLDER), _say)
+    with open_view(plan.day, headless=_is_headless(options)) as view:
+        summary, samples = await play_day(plan, view.update)
+    for absence in (summary.kiosk_absence, summary.vehicle_absence):
+        if absence:
+            _say(absence)
+    return plan.day, summary, samples
 
 
 def _say(sentence: str) -> None:

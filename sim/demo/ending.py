@@ -118,6 +118,10 @@ def _figures(summary: Summary) -> RenderableType:
         facts.add_row(name, words)
     for name, words in _vehicle_rows(summary):
         facts.add_row(name, words)
+    memory = f"agent {_mb(summary.agent_rss_max_mb)}, a kiosk {_mb(summary.kiosk_rss_max_mb)} at most"
+    size = f"{summary.event_bytes / 1e6:,.1f} MB; up to {summary.events_per_s_max:,.0f} events in a second"
+    facts.add_row("volume", size)
+    facts.add_row("memory", memory)
     facts.add_row("day close", f"the ledger's answer: {summary.day_close}")
     facts.add_row("took", f"{summary.wall_s:.0f} s, seed {summary.seed}")
     return facts
@@ -179,6 +183,10 @@ def _next_steps(summary: Summary) -> RenderableType:
     else:
         steps.add_row("Play it again", f'make demo ARGS="--seed {summary.seed}"')
     return Padding(steps, (0, 0, 1, 0))
+
+
+def _mb(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.0f} MB"
 
 
 def _ms(value: float | None) -> str:

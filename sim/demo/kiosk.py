@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from agent.errors import EnvironmentFault
 from sim.demo.kiosk_watch import KioskTimes, KioskWatch
 from sim.demo.painted import Painted, Said
+from sim.process_memory import memory_mb
 
 __all__ = ["Kiosk", "KioskFailed"]
 
@@ -34,6 +35,8 @@ class Kiosk:
     def __init__(self, till_id: str, arguments: Sequence[str], errors: Path, times: KioskTimes) -> None:
         self.till_id: Final = till_id
         self.watch: Final = KioskWatch(times)
+        self.rss_max_mb: float | None = None
+        """The most memory it took, once it was stopped."""
         self._arguments = tuple(arguments)
         self._errors = errors
         self._process: Process | None = None
@@ -74,6 +77,7 @@ class Kiosk:
         process = self._process
         if process is None:
             return 0
+        self.rss_max_mb = memory_mb(process.pid, "VmHWM")
         assert process.stdin is not None
         process.stdin.close()
         try:

@@ -17,11 +17,13 @@ from sim.demo.checks import check_all
 from sim.demo.floor import Floor
 from sim.demo.missions import MissionFigures, Missions, missions_of
 from sim.demo.outage import Outage, find_outages
+from sim.demo.pace import events_per_s_max
 from sim.demo.percentile import percentile
 from sim.demo.sampling import Sampler
 from sim.demo.sender import Tally
 from sim.demo.summary import DayCloseAnswer, Sample, StreamResult, Summary
 from sim.demo.world import World
+from sim.process_memory import memory_mb
 
 __all__ = ["Evidence", "gather", "sum_up"]
 
@@ -45,6 +47,9 @@ class Evidence:
     exit_codes: list[int]
     advice: Advice
     missions: Missions
+    event_bytes: int
+    agent_rss_max_mb: float | None
+    kiosk_rss_max_mb: float | None
     ledger_file: Path
     log_file: Path
 
@@ -52,6 +57,7 @@ class Evidence:
 async def gather(world: World, sampler: Sampler, floor: Floor, day_close: DayCloseAnswer) -> Evidence:
     """Stop the agent and the twin, in this order, and collect what both know."""
     listeners = list(world.listeners())
+    agent_rss_max_mb = memory_mb(world.agent.pid, "VmHWM") if world.agent.pid is not None else None
     exit_codes = [*world.kiosks.exit_codes, await world.agent.stop()]
     world.vehicles.stop()
     exit_codes += world.vehicles.exit_codes
@@ -69,6 +75,9 @@ async def gather(world: World, sampler: Sampler, floor: Floor, day_close: DayClo
         exit_codes=exit_codes,
         advice=_advice(world),
         missions=_missions(world, floor),
+        event_bytes=world.ledger.event_bytes(),
+        agent_rss_max_mb=agent_rss_max_mb,
+        kiosk_rss_max_mb=max((one.rss_max_mb for one in world.kiosks.running if one.rss_max_mb), default=None),
         ledger_file=world.ledger_file,
         log_file=world.log_file,
     )
@@ -88,6 +97,8 @@ def sum_up(data_source: str, seed: int, out: Path, evidence: Evidence, wall_s: f
         out=out,
         events_accepted=sum(result.accepted for result in streams.values()),
         events_delivered=sum(result.delivered for result in streams.values()),
+        event_bytes=evidence.event_bytes,
+        events_per_s_max=events_per_s_max(evidence.samples),
         missing=reconciliation.missing,
         duplicates=reconciliation.duplicates,
         conflicts=reconciliation.conflicts,
@@ -104,25 +115,31 @@ def sum_up(data_source: str, seed: int, out: Path, evidence: Evidence, wall_s: f
         event_to_cloud_ms_p50=percentile(evidence.times_ms, 0.5),
         event_to_cloud_ms_p95=percentile(evidence.times_ms, 0.95),
         wall_s=wall_s,
+        agent_rss_max_mb=evidence.agent_rss_max_mb,
+        kiosk_rss_max_mb=evidence.kiosk_rss_max_mb,
         streams=streams,
         day_close=evidence.day_close,
         advice=evidence.advice.figures,
         kiosk_absence=evidence.advice.absence,
         missions=evidence.missions.figures,
         vehicle_absence=evidence.missions.absence,
-        invariants=check_all(
-            tally=tally,
-            in_ledger=evidence.in_ledger,
-            reconciliation=reconciliation,
-            ledger_totals=evidence.ledger_totals,
-            day_close=evidence.day_close,
-            outages=outages,
-            last_sample=evidence.samples[-1],
-            listeners=evidence.listeners,
-            exit_codes=evidence.exit_codes,
-            advice=evidence.advice,
-            missions=evidence.missions,
-        ),
+        invariants=_invariants(evidence, reconciliation),
+    )
+
+
+def _invariants(evidence: Evidence, reconciliation: Reconciliation) -> dict[str, bool]:
+    return check_all(
+        tally=evidence.tally,
+        in_ledger=evidence.in_ledger,
+        reconciliation=reconciliation,
+        ledger_totals=evidence.ledger_totals,
+        day_close=evidence.day_close,
+        outages=evidence.outages,
+        last_sample=evidence.samples[-1],
+        listeners=evidence.listeners,
+        exit_codes=evidence.exit_codes,
+        advice=evidence.advice,
+        missions=evidence.missions,
     )
 
 

@@ -1,8 +1,8 @@
-"""The percentile that every figure of the demo is."""
+"""The percentiles that every figure of the demo is."""
 
 from collections.abc import Sequence
 
-__all__ = ["percentile"]
+__all__ = ["percentile", "spread"]
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
@@ -11,3 +11,11 @@ def percentile(values: Sequence[float], share: float) -> float | None:
         return None
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def spread(values: Sequence[float]) -> dict[str, float] | None:
+    """Median, 95th percentile and maximum, as a report has them; None when there are no values."""
+    if not values:
+        return None
+    found = {"p50": percentile(values, 0.5), "p95": percentile(values, 0.95), "max": max(values)}
+    return {name: round(value, 3) for name, value in found.items() if value is not None}

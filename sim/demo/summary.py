@@ -193,7 +193,8 @@ class StreamResult:
 class Summary:
     """The outcome of one demo. `duplicates` took effect twice; `redelivered` came twice and was recognised.
 
-    `shed` and `quarantined` were declared by the agent: not in the ledger, and not missing.
+    `shed` and `quarantined` were declared by the agent: not in the ledger, and not missing. `event_bytes` are those of
+    all events as stored, `events_per_s_max` what the log took in its busiest second; memory is each process's most.
     """
 
     data_source: str
@@ -202,6 +203,8 @@ class Summary:
     out: Path
     events_accepted: int
     events_delivered: int
+    event_bytes: int
+    events_per_s_max: float
     missing: int
     duplicates: int
     conflicts: int
@@ -218,6 +221,8 @@ class Summary:
     event_to_cloud_ms_p50: float | None
     event_to_cloud_ms_p95: float | None
     wall_s: float
+    agent_rss_max_mb: float | None
+    kiosk_rss_max_mb: float | None
     streams: Mapping[Stream, StreamResult]
     day_close: DayCloseAnswer
     advice: AdviceFigures

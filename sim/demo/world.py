@@ -25,8 +25,10 @@ from sim.demo.vehicles import Vehicles
 from sim.network import FaultProxy, LineState
 from sim.store.baskets import SalesSource
 
-__all__ = ["DEVICE", "World"]
+__all__ = ["DATA_FOLDER", "DEVICE", "World"]
 
+DATA_FOLDER: Final = "data"
+"""Where the agent keeps its data, in the folder of the demo."""
 DEVICE: Final = DeviceName("demo-store", "box-1")
 LEAD_S: Final = 4.0
 """Between the moment the shop clock is set and the day's beginning: agent and kiosks start meanwhile."""
@@ -75,7 +77,7 @@ class World:
         broker_kind: BrokerKind,
     ) -> None:
         self.out = out
-        self.folder = DataFolder(out / "data")
+        self.folder = DataFolder(out / DATA_FOLDER)
         self.ledger_file = out / "cloud" / "ledger.sqlite"
         self.tally = Tally()
         self.kiosks = kiosks

@@ -25,8 +25,10 @@ from agent.decide import Decisions
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.fleet.fleet import Fleet
+from agent.identity_watch import IdentityWatch
 from agent.link import Link, Receipts
 from agent.log import START, EventLog
+from agent.machine_mark import MachineMark
 from agent.packs import OfferBook, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
@@ -250,7 +252,9 @@ async def open_world(
         decoder = EventDecoder(Origin(name), wall=clock.wall, new_id=new_id)
         decisions = Decisions.open(catalogue.file, log, decoder, clock=clock, new_id=new_id)
         closing.push_async_callback(decisions.close)
-        link = Link(log, name, settings.link, clock=clock, random=Random(1), new_id=new_id, version="test")
+        link = Link(
+            log, name, settings.link, decoder=decoder, clock=clock, random=Random(1), new_id=new_id, version="test"
+        )
         till_requests = TillRequests(ttl_s=settings.api.till_request_ttl_s, new_id=new_id, basket=baskets.basket)
         offers = OfferBook()
         packs = Packs(PackShelf(folder.packs), {"offers": offers.load})
@@ -260,6 +264,7 @@ async def open_world(
             log=log,
             decoder=decoder,
             link_status=link.status,
+            identity=IdentityWatch(settings.link, MachineMark(folder.identity), log, decoder, clock),
             receipts=lambda: receipts[-1] if receipts else None,
             producers=producers,
             pseudonyms=Pseudonyms.open(folder.identity, secrets.token_bytes),

@@ -15,6 +15,7 @@ from tests.api.api_world import CheckedClient, World, scan
 from tests.examples import EXAMPLES
 
 
+@pytest.mark.case("I7")
 async def test_without_a_token_tcp_tells_only_that_it_lives(world: World) -> None:
     nobody = world.remote()
     for path in ("/livez", "/readyz", "/v1/openapi.json", "/metrics"):
@@ -101,13 +102,40 @@ async def test_a_damaged_file_of_producers_stops_tcp_and_not_the_socket(world: W
     assert (await world.local("till-3").post("/v1/events", scan())).status == 201
 
 
-@pytest.mark.parametrize("headers", [{"Origin": "http://localhost"}, {"Origin": "null"}, {"Host": "evil.example"}])
+@pytest.mark.case("I7")
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://localhost"},
+        {"Origin": "null"},
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Host": "localhost.evil.example:8080"},
+        {"Host": "127.0.0.1@evil.example"},
+        {"Host": "0.0.0.0"},
+    ],
+)
 async def test_browsers_and_rebound_names_are_kept_out_of_tcp(world: World, headers: dict[str, str]) -> None:
     token = world.producers.add("till-3")
     for path in ("/v1/status", "/livez"):
         reply = await world.remote(token).get(path, headers=headers)
         assert reply.status == 403
         assert reply.kind in ("browser", "host")
+
+
+@pytest.mark.case("I7")
+async def test_no_page_is_ever_allowed_to_read_or_to_send(world: World) -> None:
+    token = world.producers.add("till-3")
+    asks = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+    asks["Access-Control-Request-Headers"] = "authorization"
+    replies = [
+        await world.remote(token).call("OPTIONS", "/v1/events", headers=asks, checked=False),
+        await world.remote(token).post("/v1/events", scan(), headers={"Origin": "http://evil.example"}),
+        await world.remote().get("/livez"),
+    ]
+    assert [reply.status for reply in replies[:2]] in ([403, 403], [405, 403])
+    assert not [name for reply in replies for name in reply.headers if name.lower().startswith("access-control-")]
+    assert world.stored(Stream.SALES) == []
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1", "[::1]:8080"])
@@ -140,6 +168,7 @@ async def test_a_till_that_no_event_could_name_is_400(till: CheckedClient, till_
     assert (reply.status, reply.kind) == (400, "path")
 
 
+@pytest.mark.case("I7")
 def test_own_user_root_and_group_members_are_welcome(tmp_path: Path) -> None:
     file = tmp_path / "agent.sock"
     file.touch()
@@ -155,6 +184,7 @@ def test_the_groups_of_a_user_come_from_the_system() -> None:
     assert os.getgid() in groups_of(Peer(os.getpid(), os.getuid(), os.getgid()))
 
 
+@pytest.mark.case("I7")
 def test_the_kernel_tells_who_connected() -> None:
     one, other = socket.socketpair()
     with one, other:
@@ -171,6 +201,7 @@ with socket.socket(socket.AF_UNIX) as s:
 """
 
 
+@pytest.mark.case("I7")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize(("gid", "status"), [(65_534, "403"), (65_432, "200")])
 async def test_only_the_group_of_the_socket_file_is_let_in(world: World, gid: int, status: str) -> None:

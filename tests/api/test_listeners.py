@@ -87,6 +87,7 @@ async def test_by_default_only_the_socket_listens(tmp_path: Path) -> None:
         }
 
 
+@pytest.mark.case("I7")
 async def test_the_socket_file_is_for_owner_and_group_and_goes_with_the_agent(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         assert stat.S_IMODE(world.folder.socket.stat().st_mode) == 0o660
@@ -138,11 +139,13 @@ async def test_a_taken_port_closes_that_listener_only_and_says_so(tmp_path: Path
             assert (await world.local().post("/v1/events", scan())).status == 201
 
 
+@pytest.mark.case("I7")
 async def test_loopback_tcp_listens_on_loopback_only(world: World) -> None:
     (tcp,) = [address for address in world.api.addresses if address.startswith("http:")]
     assert tcp == f"http://127.0.0.1:{world.settings.api.tcp_port}"
 
 
+@pytest.mark.case("I7")
 async def test_the_lan_wants_tls_and_a_token(lan_world: World) -> None:
     token = lan_world.producers.add("till-3")
     assert (await lan_client(lan_world, token).post("/v1/events", scan())).status == 201
@@ -159,6 +162,7 @@ async def test_plain_http_is_not_answered_on_the_lan(lan_world: World) -> None:
             await session.get(address + "/livez")
 
 
+@pytest.mark.case("I7")
 @pytest.mark.parametrize(
     ("host", "status"), [("shop.example", 200), ("SHOP.example:8443", 200), ("192.0.2.7", 200), ("evil.example", 403)]
 )
@@ -167,6 +171,7 @@ async def test_the_lan_knows_its_names(lan_world: World, host: str, status: int)
     assert reply.status == status
 
 
+@pytest.mark.case("I7")
 async def test_pages_are_kept_out_of_the_lan_too(lan_world: World) -> None:
     assert (await lan_client(lan_world).get("/livez", headers={"Origin": "https://shop.example"})).kind == "browser"
 

@@ -43,7 +43,13 @@ async def test_receipts_are_shown_as_last_heard(world: World, till: CheckedClien
     }
     world.receipts.append(Receipts.model_validate(receipt))
     shown = (await till.get("/v1/receipts")).json
-    assert shown["receipts"][0] == {**receipt["receipts"][0], "missing_count": 0, "shed": 0, "quarantined": 0}
+    assert shown["receipts"][0] == {
+        **receipt["receipts"][0],
+        "missing_count": 0,
+        "shed": 0,
+        "quarantined": 0,
+        "parked": 0,
+    }
     assert shown["days"] == []
 
 
@@ -66,6 +72,7 @@ async def test_metrics_have_base_units_no_ids_and_the_version(till: CheckedClien
         "storeforward_link_reconnects_total",
         "storeforward_publishes_refused_total",
         "storeforward_puback_seconds",
+        "storeforward_events_parked",
         "storeforward_append_seconds",
         "storeforward_http_requests_total",
     ):

@@ -10,6 +10,8 @@ import pytest
 
 from tests.agent_process import running_agent, scan, settings_toml
 from tests.cli.command import invoke, run_on_terminal, run_unprivileged
+from tests.link.certificates import Authority
+from tests.link.sample_broker import link_settings, sample_broker
 from tests.log.damage import flip_body
 from tests.log.world import events, inline_log
 from tests.open_folder import open_folder
@@ -21,6 +23,13 @@ def findings(text: str) -> Findings:
     return {finding["check"]: finding for finding in json.loads(text)["findings"]}
 
 
+def offline(folder: Path) -> Path:
+    """A settings file of a box whose broker is not looked for."""
+    file = folder / "offline.toml"
+    file.write_text("[link]\nenabled = false\n")
+    return file
+
+
 async def ask(*arguments: object) -> tuple[int, str]:
     """From inside an event loop, which the command cannot share."""
 
@@ -29,10 +38,11 @@ async def ask(*arguments: object) -> tuple[int, str]:
 
 
 def test_before_the_first_start_there_is_no_problem_and_nothing_is_made(tmp_path: Path) -> None:
-    result = invoke("doctor", "--json", "--data", tmp_path / "data")
+    config = offline(tmp_path)
+    result = invoke("doctor", "--json", "--config", config, "--data", tmp_path / "data")
     assert (result.exit_code, json.loads(result.stdout)["ok"]) == (0, True)
     assert findings(result.stdout)["agent"]["severity"] == "warning"
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [config]
 
 
 async def test_beside_a_running_agent_it_tells_its_version_and_its_problems(tmp_path: Path) -> None:
@@ -47,7 +57,7 @@ async def test_beside_a_running_agent_it_tells_its_version_and_its_problems(tmp_
 
 
 def test_for_people_each_finding_is_a_line_with_its_remedy_below(tmp_path: Path) -> None:
-    result = invoke("doctor", "--data", tmp_path)
+    result = invoke("doctor", "--config", offline(tmp_path), "--data", tmp_path)
     lines = result.stdout.splitlines()
     assert result.exit_code == 0
     at = next(number for number, line in enumerate(lines) if line.startswith("warning  agent"))
@@ -56,7 +66,7 @@ def test_for_people_each_finding_is_a_line_with_its_remedy_below(tmp_path: Path)
 
 
 def test_on_a_terminal_severities_have_colours(tmp_path: Path) -> None:
-    code, shown = run_on_terminal("doctor", "--data", tmp_path)
+    code, shown = run_on_terminal("doctor", "--config", offline(tmp_path), "--data", tmp_path)
     assert code == 0
     assert "\x1b[32mok" in shown
     assert "\x1b[33mwarning" in shown
@@ -66,7 +76,7 @@ def test_a_problem_is_exit_code_1(tmp_path: Path) -> None:
     with inline_log(tmp_path / "log") as log:
         log.append_now(events(3))
     flip_body(tmp_path / "log" / "events.sqlite", "e-2")
-    result = invoke("doctor", "--data", tmp_path)
+    result = invoke("doctor", "--config", offline(tmp_path), "--data", tmp_path)
     assert result.exit_code == 1
     assert "1 of the newest 3 events are damaged, the first is sales 1/2" in result.stdout
     assert "1 problem, " in result.stdout
@@ -80,6 +90,33 @@ def test_settings_that_do_not_load_are_told_by_file_and_line_and_the_rest_is_che
     assert result.exit_code == 1
     assert found["settings"]["text"].startswith(f"{file}:2 link.port: out of range")
     assert found["disk"]["severity"] == "ok"
+
+
+@pytest.mark.case("I5")
+def test_plaintext_to_another_machine_is_a_problem_and_nothing_is_connected_to(tmp_path: Path) -> None:
+    file = tmp_path / "store.toml"
+    file.write_text('[link]\nhost = "mqtt.example.com"\n')
+    result = invoke("doctor", "--json", "--config", file, "--data", tmp_path)
+    found = findings(result.stdout)
+    assert result.exit_code == 1
+    assert found["settings"]["severity"] == "problem"
+    assert "link.tls: off for a broker beyond this machine" in found["settings"]["text"]
+    assert not {"dns", "tcp", "tls", "mqtt"} & set(found)
+
+
+async def test_the_way_to_the_broker_is_told_with_and_without_a_running_agent(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    async with sample_broker(tmp_path / "broker", authority) as broker:
+        link = link_settings(authority, authority.device()) | {"host": broker.host, "port": broker.port}
+        async with running_agent(tmp_path, settings_toml(link=link)) as agent:
+            arguments = ("--json", "--config", tmp_path / "storeforward.toml", "--data", agent.folder.path)
+            answers = [await ask(*arguments)]
+        answers.append(await ask(*arguments))
+    for _, text in answers:
+        found = findings(text)
+        assert {found[check]["severity"] for check in ("tcp", "mqtt", "round trip", "receipts")} == {"ok"}
+        assert found["certificate"]["severity"] == found["tls"]["severity"] == "warning"
+    assert answers[1][0] == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"a shopping list, not a database. " * 500])

@@ -34,5 +34,6 @@ def test_every_kind_of_export_file_is_explained() -> None:
 def test_every_check_of_the_doctor_says_what_to_do() -> None:
     rows = {line.split("|")[1].strip() for line in TEXT.splitlines() if line.count("|") == 4}
     assert {"settings", "data folder", "secrets", "file system", "disk", "inodes", "fsync", "sqlite", "log"} <= rows
-    assert {"log size", "backlog", "clock", "time zone", "agent"} <= rows
-    assert len(CHECKS) == 14, "a new check needs its row"
+    assert {"log size", "backlog", "clock", "time zone", "agent", "machine", "certificate"} <= rows
+    assert {"dns", "tcp", "tls", "mqtt", "round trip", "receipts"} <= rows  # one check: the way to the broker
+    assert len(CHECKS) == 17, "a new check needs its row"

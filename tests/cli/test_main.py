@@ -30,7 +30,7 @@ COMMANDS = (
         "agv",
         "bridge",
     ),
-    *("learn", "evaluate", "bench", "quarantine"),
+    *("learn", "evaluate", "bench", "quarantine", "refused"),
 )
 
 

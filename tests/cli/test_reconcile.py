@@ -109,12 +109,13 @@ def test_no_figure_of_the_table_is_cut_at_80_columns(
     quiet: tuple[str, ...], capsys: pytest.CaptureFixture[str], *, folded: bool
 ) -> None:
     names = ("log_head", "ledger_count", "missing", "waiting", "shed", "quarantined", "duplicates", "conflicts")
+    quiet = (*quiet, "parked")
     numbers = dict.fromkeys((*names, "redelivered"), 48_213) | {"quarantined": 1} | dict.fromkeys(quiet, 0)
     stream = numbers | {"stream": "sensor", "epoch": "0195a2b4-0000-7000-8000-0123456789ab"}
     Console(width=80).print(_table([stream]))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[-1].split().count("48,213") == 8 - len(quiet)
+    assert lines[-1].split().count("48,213") == 9 - len(quiet)
     assert ("Quarantined" not in lines[0]) == folded
 
 

@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from subprocess import Popen
 
@@ -97,6 +98,19 @@ async def test_what_the_storage_tells_is_shown(tmp_path: Path) -> None:
     assert "1,402 bytes written per event" in shown
     assert "READ-ONLY, " in shown
     assert "1,500 shed" in shown
+
+
+async def test_what_the_broker_does_not_take_and_when_the_rest_is_gone_is_shown(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data") as world:
+        await filled(world)
+        document = await _ask(world.folder)
+    parked = [{"stream": "sales", "events": 1_200, "code": 0x87, "reason": "0x87 not authorized"}]
+    ends = datetime.fromisoformat(document["at"]) + timedelta(minutes=12)
+    link = document["link"] | {"parked": parked, "caught_up_at": ends.isoformat(), "publishes_per_s": 100.0}
+    shown = printed({**document, "link": link | {"published": 1}})
+    assert "parked      1,200 of sales: 0x87 not authorized" in shown
+    assert "gone in about 12 min" in shown
+    assert "100 publishes a second at most" in shown
 
 
 def printed(document: Document) -> str:

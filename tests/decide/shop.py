@@ -127,6 +127,8 @@ class LearningShop:
     decoder: EventDecoder
     tables: LearnedTables
     learner: Learner
+    synchronised: bool = True
+    """Whether the clock is known to be right."""
 
     def draft(self, fact: EventData) -> Draft:
         return self.decoder.make(fact, "till-1")
@@ -147,6 +149,8 @@ async def open_learning_shop(
     try:
         decoder = EventDecoder(Origin(DeviceName("s1", "d1")), wall=clock.wall, new_id=new_ids(100 + seed))
         with open_tables(tables_folder or folder) as tables:
-            yield LearningShop(clock, log, decoder, tables, Learner(log, tables, clock))
+            learner = Learner(log, tables, clock, synchronised=lambda: shop.synchronised)
+            shop = LearningShop(clock, log, decoder, tables, learner)
+            yield shop
     finally:
         await log.close()

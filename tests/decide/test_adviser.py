@@ -37,18 +37,24 @@ class Advised:
 
 @asynccontextmanager
 async def open_advised(folder: Path) -> AsyncIterator[Advised]:
-    async with open_learning_shop(folder) as shop:
-        shop.tables.take([*many(9, "bread", "butter"), *many(5, "tea", customer=ANNA, first_key=50)])
-        Catalogue.open(folder / "model.sqlite").close()
-        adviser = Adviser(
-            shop.tables.file, folder / "model.sqlite", shop.log, shop.decoder, clock=shop.clock, new_id=new_ids(7)
-        )
-        running = asyncio.create_task(adviser.run())
-        try:
-            yield Advised(shop, adviser)
-        finally:
-            running.cancel()
-            await adviser.close()
+    async with open_learning_shop(folder) as shop, open_advised_in(shop, folder) as advised:
+        yield advised
+
+
+@asynccontextmanager
+async def open_advised_in(shop: LearningShop, folder: Path) -> AsyncIterator[Advised]:
+    shop.tables.take([*many(9, "bread", "butter"), *many(5, "tea", customer=ANNA, first_key=50)])
+    Catalogue.open(folder / "model.sqlite").close()
+    adviser = Adviser(
+        shop.tables.file, folder / "model.sqlite", shop.log, shop.decoder, clock=shop.clock, new_id=new_ids(7)
+    )
+    running = asyncio.create_task(adviser.run())
+    try:
+        yield Advised(shop, adviser)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await adviser.close()
 
 
 async def stored(shop: LearningShop, count: int) -> list[dict[str, Any]]:  # Any: JSON
@@ -70,6 +76,13 @@ async def test_every_decision_becomes_an_event(tmp_path: Path) -> None:
     assert told["model_version"] == "rates"
     assert told["customer_id"] == ANNA
     assert 0 < told["took_ms"] == pytest.approx(decision.took_ms, abs=0.001)
+
+
+async def test_what_was_decided_before_the_end_is_stored(tmp_path: Path) -> None:
+    async with open_learning_shop(tmp_path) as shop:
+        async with open_advised_in(shop, tmp_path) as advised:
+            decided = [(await advised.decide(basket_id=f"b-{number}")).decision_id for number in range(30)]
+        assert [told["decision_id"] for told in await stored(shop, 0)] == decided
 
 
 async def test_a_late_answer_has_no_items_and_says_so(tmp_path: Path) -> None:

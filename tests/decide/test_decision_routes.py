@@ -51,6 +51,21 @@ async def test_a_decision_comes_with_reasons_and_products(world: World) -> None:
     assert (reply.json["id"], reply.json["late"], reply.json["model_version"]) == ("q-1", False, "ease-1")
 
 
+async def test_decisions_and_those_that_missed_their_deadline_are_counted(world: World) -> None:
+    def count(text: str, name: str) -> float:
+        return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
+
+    assert not (await world.local().post("/v1/decisions", QUESTION)).json["late"]
+    before = (await world.local().get("/metrics")).body.decode()
+    assert count(before, "storeforward_decisions_late_total") == 0
+    late = 0
+    while not late:  # a millisecond is little, but now and then enough
+        late += (await world.local().post("/v1/decisions", QUESTION | {"deadline_ms": 1})).json["late"]
+    after = (await world.local().get("/metrics")).body.decode()
+    assert count(after, "storeforward_decisions_late_total") == 1
+    assert count(after, "storeforward_decision_seconds_count") >= 2
+
+
 async def test_a_basket_of_nothing_and_a_new_customer_are_welcome(world: World) -> None:
     reply = await world.local().post(
         "/v1/decisions", {"till_id": "till-3", "customer_id": "p1:" + "9" * 32, "deadline_ms": 5000}

@@ -2,12 +2,13 @@
 
 import json
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from click.testing import CliRunner, Result
 
 from agent.cli import main
-from agent.decide import LearnedModel
+from agent.decide import LearnedModel, LearnedTables
 from agent.log.lock import StoreLock
 from agent.pseudonyms import Pseudonyms
 
@@ -49,6 +50,12 @@ def test_customers_are_learned_under_their_pseudonyms(tmp_path: Path) -> None:
 def test_only_what_was_before_the_day_counts(tmp_path: Path) -> None:
     told = learn(tmp_path, "--history", str(history_in(tmp_path)), "--before", "2026-01-05", "--json")
     assert json.loads(told.stdout)["baskets"] == 8
+
+
+def test_a_sale_dated_in_the_future_counts_as_one_of_now(tmp_path: Path) -> None:
+    assert learn(tmp_path, "--history", str(history_in(tmp_path, "2055-01-01T00:00:00Z,b,c,tea,1,1"))).exit_code == 0
+    with closing(LearnedTables.open(tmp_path / "data" / "decide" / "learned.sqlite")) as tables:
+        assert tables.latest_s <= datetime.now(UTC).timestamp()
 
 
 def test_a_mistake_in_the_file_is_told_with_its_place(tmp_path: Path) -> None:

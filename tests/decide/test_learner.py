@@ -139,6 +139,59 @@ async def test_a_sale_dated_in_the_far_future_weighs_as_one_of_today(tmp_path: P
     assert rates["bread"] == pytest.approx(rates["tea"])
 
 
+async def sell_while_the_clock_is_ahead(shop: LearningShop) -> None:
+    await shop.happen(*(sale("bread", customer=ANNA) for _ in range(3)))
+    shop.clock.jump(days=400)
+    await shop.happen(sale("tea", "bread", customer=ANNA), sale("jam", customer=BEN))
+    shop.clock.jump(days=-400)
+
+
+async def test_sales_of_a_clock_that_was_ahead_weigh_as_ones_of_now_once_it_is_right(tmp_path: Path) -> None:
+    async with open_learning_shop(tmp_path) as shop:
+        await sell_while_the_clock_is_ahead(shop)
+        shop.clock.move(hours=1)
+        await shop.happen(sale("rice"))
+        rates: dict[str, float] = dict(rows(shop.tables, "SELECT sku, rate FROM item"))
+        of_now = rates["rice"]
+        assert {sku: round(rate / of_now, 2) for sku, rate in rates.items()} == {
+            "bread": 4.0, "tea": 1.0, "jam": 1.0, "rice": 1.0,
+        }  # fmt: skip
+        now_s = int(shop.clock.wall().timestamp())
+        assert rows(shop.tables, "SELECT max(at_s) FROM basket") == [(now_s,)]
+        assert rows(
+            shop.tables, "SELECT max(first_s) <= ?1, max(last_s) <= ?1 FROM habit".replace("?1", str(now_s))
+        ) == [(1, 1)]
+        with closing(LearnedModel.open(shop.tables.file)) as learned:
+            anna = learned.shopper(ANNA)
+            assert anna is not None
+            assert max(anna.shares.values()) == pytest.approx(1.0)
+            assert min(anna.shares.values()) == pytest.approx(0.25, abs=0.01)
+
+
+async def test_a_basket_learned_after_the_clock_was_set_right_is_the_most_recent(tmp_path: Path) -> None:
+    async with open_learning_shop(tmp_path) as shop:
+        await sell_while_the_clock_is_ahead(shop)
+        shop.clock.move(hours=1)
+        await shop.happen(sale("rice", customer=BEN))
+        shop.clock.move(days=30)
+        await shop.happen(sale("milk"))
+        assert rows(shop.tables, "SELECT sku FROM item WHERE sku <> 'bread' ORDER BY rate DESC LIMIT 1") == [("milk",)]
+        by_time = [number for (number,) in rows(shop.tables, "SELECT number FROM basket ORDER BY at_s, number")]
+        assert by_time == sorted(by_time)
+
+
+async def test_a_clock_that_nobody_vouches_for_changes_no_dates(tmp_path: Path) -> None:
+    """A box without a battery boots in 1970: all that it ever learned is then of the future."""
+    async with open_learning_shop(tmp_path) as shop:
+        await shop.happen(sale("bread", customer=ANNA))
+        before = rows(shop.tables, "SELECT rate FROM item UNION ALL SELECT at_s FROM basket")
+        shop.synchronised = False
+        shop.clock.jump(days=-20_000)
+        await shop.happen(sale("tea"))
+        after = rows(shop.tables, "SELECT rate FROM item WHERE sku = 'bread' UNION ALL SELECT max(at_s) FROM basket")
+        assert after == before
+
+
 async def test_it_learns_when_the_log_commits(tmp_path: Path) -> None:
     async with open_learning_shop(tmp_path) as shop:
         running = asyncio.create_task(shop.learner.run())

@@ -28,6 +28,7 @@ from tests.log.damage import flip_body, overwrite_leaf
 from tests.log.world import SetClock, events, inline_log
 
 OK, WARNING, PROBLEM = Severity
+OFFLINE = Settings.model_validate({"link": {"enabled": False}})
 
 
 def settings(**sections: Any) -> Settings:  # Any: TOML
@@ -258,7 +259,7 @@ def test_key_files_that_settings_name_count_too(tmp_path: Path) -> None:
 
 
 def test_before_the_first_start_every_check_says_something_that_is_no_problem(tmp_path: Path) -> None:
-    found = list(examine(patient(tmp_path / "data", clock=SystemClock())))
+    found = list(examine(patient(tmp_path / "data", settings=OFFLINE, clock=SystemClock())))
     assert {each.check for each in found} >= {"settings", "disk", "fsync", "log", "clock", "agent"}
     assert [each for each in found if each.severity is PROBLEM] == []
 

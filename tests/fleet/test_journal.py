@@ -67,6 +67,35 @@ async def test_entries_and_events_are_one_transaction_and_the_loop_hears_of_it(t
         assert len(log.journal("mission/agv-1")) == 1
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_what_was_handed_over_before_the_end_is_stored(tmp_path: Path, turns: int) -> None:
+    """Whatever it was doing when it was cancelled: waiting, or storing what came before."""
+    async with threaded_log(tmp_path) as log:
+        async with journal(log) as one:
+            await stored(one, FIRST)
+            one.write([PauseAsked(wanted=True)], [stop_draft("s1")])
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            one.write([PauseAsked(wanted=False)], [stop_draft("s2")])
+        assert MissionJournal(log, "agv-1", lambda: None).restore().entries == [
+            FIRST,
+            PauseAsked(wanted=True),
+            PauseAsked(wanted=False),
+        ]
+        assert log.head(Stream.AGV).sequence == 2
+
+
+async def test_an_end_does_not_wait_for_a_disk_that_takes_nothing(tmp_path: Path) -> None:
+    async with threaded_log(tmp_path) as log:
+        async with journal(log) as one, asyncio.timeout(10):
+            await stored(one, FIRST)
+            with closing(sqlite3.connect(log.file, isolation_level=None)) as other:
+                fault = "BEGIN SELECT RAISE(ABORT, 'disk fault'); END"
+                other.execute(f"CREATE TRIGGER fault BEFORE INSERT ON journal {fault}")
+            one.write([PauseAsked(wanted=True)])
+        assert one.problem
+
+
 async def test_a_disk_that_fails_is_told_and_everything_is_stored_in_order_later(tmp_path: Path) -> None:
     async with threaded_log(tmp_path) as log, journal(log) as one:
         await stored(one, FIRST)

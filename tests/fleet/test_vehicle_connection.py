@@ -14,7 +14,9 @@ from agent.clock import SystemClock
 from agent.fleet.header import HeaderCounters
 from agent.fleet.topics import FleetTopic, ProtocolVersion, VehicleIdentity
 from agent.fleet.vehicle_connection import VehicleConnection
+from agent.link import Endpoint, MqttConnection, MqttVersion
 from agent.settings import LinkSettings
+from agent.topics import DeviceName
 from sim.broker import Broker, BrokerKind, running_broker
 from sim.network import FaultProxy
 from tests.fleet.master import Master
@@ -42,6 +44,7 @@ class Desk:
         connection = VehicleConnection(
             HeaderCounters(VEHICLE),
             LinkSettings(port=port, **changes),
+            DeviceName("store-1", "box-1"),
             clock=SystemClock(),
             random=Random(),
             greet=lambda: greet(connection),
@@ -104,7 +107,7 @@ async def test_the_will_is_connectionbroken_retained_and_followed_by_online(kind
         Master.listening(broker.port, VEHICLE) as master,
         Desk.connected(proxy.port) as desk,
     ):
-        await desk.online()
+        await until(lambda: master.words == ["ONLINE"])  # a cut would take it along
         await cut_for_a_moment(proxy, desk)
         await until(lambda: len(master.words) >= 3)
         assert master.words[:3] == ["ONLINE", "CONNECTIONBROKEN", "ONLINE"]
@@ -162,6 +165,17 @@ async def seconds_until_online_is_retained(broker: Broker, desk: Desk) -> float:
     return waited_s
 
 
+async def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(tmp_path: Path) -> None:
+    async with (
+        running_broker("iotcore", tmp_path, mqtt_5=False) as broker,
+        Desk.connected(broker.port) as desk,
+        MqttConnection(Endpoint("127.0.0.1", broker.port), client_id="master", version=MqttVersion.V3) as master,
+    ):
+        await desk.online()
+        master.publish(VEHICLE.topic(FleetTopic.ORDER), b"1")
+        await until(lambda: desk.heard == [(FleetTopic.ORDER, b"1")])
+
+
 @both_brokers
 async def test_orders_and_instant_actions_of_this_vehicle_alone_are_heard(kind: BrokerKind, tmp_path: Path) -> None:
     async with (
@@ -197,7 +211,7 @@ async def test_header_ids_of_the_connection_topic_go_on_over_reconnects(kind: Br
         Master.listening(broker.port, VEHICLE) as master,
         Desk.connected(proxy.port) as desk,
     ):
-        await desk.online()
+        await until(lambda: master.words == ["ONLINE"])  # a cut would take it along
         await cut_for_a_moment(proxy, desk)
         await until(lambda: len(master.words) >= 3)
         first, broken, again, *_ = (each.body["headerId"] for each in master.of(FleetTopic.CONNECTION))

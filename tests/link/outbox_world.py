@@ -6,10 +6,12 @@ from random import Random
 
 from agent.event_types import Stream
 from agent.link.outbox import Outbox, Publish, Read
+from agent.link.parking import ParkedRange
 from agent.log import START, Place, StoredEvent
 from agent.settings import LinkSettings
 
 OVERHEAD_BYTES = 50
+PATIENCE_S = 600.0
 
 
 @dataclass
@@ -35,11 +37,33 @@ class World:
     acknowledged: dict[Stream, set[Place]] = field(default_factory=lambda: {stream: set() for stream in Stream})
     durable: dict[Stream, Place] = field(default_factory=lambda: dict.fromkeys(Stream, START))
     damaged: set[tuple[Stream, Place]] = field(default_factory=set)
+    parked: dict[Stream, dict[Place, int]] = field(default_factory=lambda: {stream: {} for stream in Stream})
+    """What is declared, with its code, as the log would know it."""
+    disk_works: bool = True
     packet_bytes_max: int = 1_000_000
     next_mid: int = 1
 
     def __post_init__(self) -> None:
-        self.outbox = Outbox(dict(self.durable), self.settings, Random(self.seed), overhead_bytes=OVERHEAD_BYTES)
+        self.start()
+
+    def start(self) -> None:
+        """The agent starts, or starts again, with what is durable."""
+        ranges: list[ParkedRange] = []
+        for stream, parked in self.parked.items():
+            for place, code in sorted(parked.items()):
+                last = ranges[-1] if ranges else None
+                if last and (last.stream, last.code, last.last) == (
+                    stream,
+                    code,
+                    place._replace(sequence=place[1] - 1),
+                ):
+                    last.last = place
+                else:
+                    ranges.append(ParkedRange(stream, place, place, code))
+        self.in_flight.clear()
+        self.outbox = Outbox(
+            dict(self.durable), self.settings, Random(self.seed), overhead_bytes=OVERHEAD_BYTES, parked=ranges
+        )
 
     def append(self, stream: Stream, count: int = 1, size: int = 10) -> None:
         log = self.logs[stream]
@@ -56,9 +80,10 @@ class World:
         self.packet_bytes_max = packet_bytes_max
         self.outbox.connected(receive_maximum, packet_bytes_max, self.now_s)
 
-    def disconnect(self) -> None:
-        self.outbox.disconnected()
+    def disconnect(self, *, suspicious: bool = False) -> None:
+        self.outbox.disconnected(self.now_s, suspicious=suspicious)
         self.in_flight.clear()
+        self.store()
 
     def read(self, wish: Read) -> list[StoredEvent]:
         found: list[StoredEvent] = []
@@ -79,10 +104,12 @@ class World:
             wish = self.outbox.next_read(self.now_s)
             if wish is None:
                 return count
-            publish = self.outbox.loaded(wish, self.read(wish))
+            publish = self.outbox.loaded(wish, self.read(wish), self.now_s)
             if publish is not None:
                 self._hand_over(publish)
                 count += 1
+            else:
+                self.store()
         raise AssertionError("the outbox keeps asking without sending")
 
     def answer(self, mid: int, code: int = 0) -> None:
@@ -93,15 +120,27 @@ class World:
         self.store()
 
     def store(self) -> None:
+        """The shell's work between publishes, when the disk lets it."""
+        if not self.disk_works:
+            return
+        for parking in self.outbox.take_parkings():
+            for event in self.logs[parking.stream]:
+                if parking.first <= event.place <= parking.last:
+                    self.parked[parking.stream][event.place] = parking.code
+            self.outbox.parked_durably(parking, self.now_s)
+        for release in self.outbox.take_releases():
+            parked = self.parked[release.stream]
+            for place in [place for place in parked if release.first <= place <= release.last]:
+                del parked[place]
         self.durable.update(self.outbox.take_advances())
 
     def drain(self, rounds: int = 100_000) -> None:
-        """A reliable broker answers everything until nothing is left."""
+        """A reliable broker answers everything until nothing is left but what is parked for long."""
         for _ in range(rounds):
             self.pump()
             if self.in_flight:
                 self.answer(next(iter(self.in_flight)))
-            elif (wait_s := self.outbox.wait_s(self.now_s)) is not None:
+            elif (wait_s := self.outbox.wait_s(self.now_s)) is not None and wait_s < PATIENCE_S:
                 self.now_s += wait_s
             else:
                 self.store()

@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,6 +42,7 @@ async def test_an_address_or_a_name_is_connected_to(host: str) -> None:
             assert await asyncio.get_running_loop().sock_recv(sock, 5) == b"hello"
 
 
+@pytest.mark.case("I5")
 @pytest.mark.parametrize("host", ["192.0.2.1", "mqtt.example.com", "localhost.example.com", "::2"])
 async def test_plaintext_goes_to_this_machine_only(host: str) -> None:
     with pytest.raises(LinkMisconfigured, match="TLS is off"):
@@ -131,6 +133,7 @@ async def test_tls_1_2_is_still_accepted_and_1_1_is_not(tmp_path: Path) -> None:
     assert context.verify_mode is ssl.CERT_REQUIRED
 
 
+@pytest.mark.case("I1")
 @pytest.mark.parametrize(
     ("name", "days", "authority", "says"),
     [
@@ -164,6 +167,38 @@ async def test_a_certificate_of_another_time_is_told_with_its_date_and_the_clock
     assert f"device clock is {now.date()}; certificate {says} {date}" in str(failed.value)
 
 
+@pytest.mark.case("I1")
+async def test_a_refused_certificate_that_is_not_shown_twice_is_told_all_the_same(tmp_path: Path) -> None:
+    context = server_context(Authority(tmp_path, "another authority").server())
+    connections = 0
+
+    async def show_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 1:
+            with suppress(ssl.SSLError):
+                await writer.start_tls(context)
+        await say_nothing(reader, writer)
+
+    async with serving(show_once) as port:
+        with pytest.raises(BrokerUnreachable, match=r"is not trusted: unable to get local issuer certificate$"):
+            await dial(Endpoint("127.0.0.1", port, tls_context(str(Authority(tmp_path).file))), 0.5)
+    assert connections == 2
+
+
+@pytest.mark.case("N12")
+async def test_the_server_name_is_sent_so_that_a_router_on_port_443_can_choose_by_it(tmp_path: Path) -> None:
+    asked: list[str | None] = []
+    context = server_context(Authority(tmp_path).server("localhost"))
+    context.sni_callback = lambda _tls, name, _context: asked.append(name)
+    async with serving(greet, context) as port:
+        with await dial(Endpoint("localhost", port, tls_context(str(tmp_path / "test-authority.pem"))), 5) as sock:
+            assert isinstance(sock, ssl.SSLSocket)
+            assert sock.selected_alpn_protocol() is None
+    assert asked == ["localhost"]
+
+
+@pytest.mark.case("I1")
 async def test_the_system_trusts_no_authority_of_ours(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     async with serving(greet, server_context(authority.server())) as port:

@@ -34,6 +34,20 @@ async def test_the_state_is_online_while_connected_and_offline_after_a_stop(kind
             await until(lambda: later.statuses() == ["offline"])
 
 
+async def test_a_link_that_leaves_in_good_order_lets_no_will_speak(tmp_path: Path) -> None:
+    """Neither right after arriving, nor in the midst of its work. On mosquitto: iotcore may say the will anyway."""
+    async with running_broker("mosquitto", tmp_path / "broker") as broker, Cloud.listening(broker.port) as cloud:
+        for times in range(1, 11):
+            async with device(tmp_path, broker.port) as one:
+                await one.append(SALE, 200)
+                await until(lambda: one.link.status().state is LinkState.ONLINE)
+                if times % 2:
+                    await until(lambda: one.link.status().published > 0)
+            await until(lambda: len(cloud.statuses()) >= 2 * times)  # noqa: B023 - called at once
+        assert cloud.statuses() == ["online", "offline"] * 10
+        assert all("version" in state for state in cloud.states), "the device's own words, never the will"
+
+
 @both_brokers
 async def test_a_cut_connection_leaves_the_will_and_the_next_one_a_new_state(kind: BrokerKind, tmp_path: Path) -> None:
     async with (

@@ -1,6 +1,7 @@
 """The outbox under any history of appends, answers in any order, refusals and broken connections."""
 
 import json
+from typing import Literal
 
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -23,18 +24,34 @@ class OutboxHistories(RuleBasedStateMachine):
         self.connected = False
         self.window = 0
         self.checked = 0
-        self.undisturbed: dict[Stream, Place] = {}
+        self.undisturbed: dict[tuple[Stream, bool], Place] = {}
 
     @initialize(
         window=st.integers(1, 5),
         batch_events=st.integers(1, 6),
         linger_s=st.sampled_from([0.0, 0.02]),
+        publishes_per_s=st.sampled_from([0.0, 0.0, 5.0]),
+        unheard=st.sampled_from(["accept", "hold"]),
         seed=st.integers(0, 2**32),
     )
-    def start(self, window: int, batch_events: int, linger_s: float, seed: int) -> None:
+    def start(
+        self,
+        window: int,
+        batch_events: int,
+        linger_s: float,
+        publishes_per_s: float,
+        unheard: Literal["accept", "hold"],
+        seed: int,
+    ) -> None:
         self.world = World(
             LinkSettings(
-                window_publishes=window, batch_events_max=batch_events, batch_bytes_max=1_024, linger_s=linger_s
+                window_publishes=window,
+                batch_events_max=batch_events,
+                batch_bytes_max=1_024,
+                linger_s=linger_s,
+                park_after_tries=2,
+                publishes_per_s_max=publishes_per_s,
+                unheard=unheard,
             ),
             seed=seed,
         )
@@ -55,11 +72,40 @@ class OutboxHistories(RuleBasedStateMachine):
         self.world.connect(receive_maximum=receive_maximum, packet_bytes_max=packet_bytes_max)
 
     @precondition(lambda self: self.connected)
-    @rule()
-    def disconnect(self) -> None:
+    @rule(suspicious=st.booleans())
+    def disconnect(self, *, suspicious: bool) -> None:
         self.connected = False
         self.undisturbed.clear()
-        self.world.disconnect()
+        self.world.disconnect(suspicious=suspicious)
+
+    @precondition(lambda self: self.connected)
+    @rule(times=st.integers(2, 12))
+    def break_what_is_sent(self, times: int) -> None:
+        """The peer ends each connection over whatever comes first, until it finds something to live with."""
+        for _ in range(times):
+            self.world.now_s += 3.0
+            self.undisturbed.clear()
+            self.world.pump()
+            self.every_publish_is_a_run_of_one_epoch_within_the_limits_and_in_order()
+            self.world.disconnect(suspicious=True)
+            self.world.connect()
+        self.window = self.world.settings.window_publishes
+        self.undisturbed.clear()
+
+    @rule()
+    def crash(self) -> None:
+        """What is not durable is forgotten."""
+        self.connected = False
+        self.undisturbed.clear()
+        self.world.start()
+
+    @rule(works=st.booleans())
+    def disk(self, *, works: bool) -> None:
+        self.world.disk_works = works
+
+    @rule(stream=st.sampled_from([*STREAMS, None]))
+    def ask_for_what_is_parked(self, stream: Stream | None) -> None:
+        self.world.outbox.send_parked(stream, self.world.now_s)
 
     @rule(seconds=st.floats(0, 100))
     def pass_time(self, seconds: float) -> None:
@@ -70,10 +116,10 @@ class OutboxHistories(RuleBasedStateMachine):
         self.world.pump()
 
     @precondition(lambda self: self.world.in_flight)
-    @rule(data=st.data(), code=st.sampled_from([0x00, 0x00, 0x10, 0x80, 0x87, 0x97]))
+    @rule(data=st.data(), code=st.sampled_from([0x00, 0x00, 0x10, 0x80, 0x87, 0x95, 0x97, 0x99]))
     def answer(self, data: st.DataObject, code: int) -> None:
         mid = data.draw(st.sampled_from(sorted(self.world.in_flight)))
-        if code >= 0x80:
+        if code:
             self.undisturbed.clear()
         self.world.answer(mid, code)
 
@@ -84,13 +130,14 @@ class OutboxHistories(RuleBasedStateMachine):
         before = [event.place for event in self.world.logs[stream] if event.place <= cursor]
         self.world.outbox.rewind(stream, data.draw(st.sampled_from([START, *before])), self.world.now_s)
         self.world.store()
+        self.undisturbed.clear()
 
     @invariant()
-    def no_cursor_passes_an_event_that_the_broker_has_not_taken(self) -> None:
+    def no_cursor_passes_an_event_that_the_broker_has_not_taken_and_that_is_not_declared(self) -> None:
         for stream in STREAMS:
             for event in self.world.logs[stream]:
                 if event.place <= max(self.world.outbox.cursor(stream), self.world.durable[stream]):
-                    assert event.place in self.world.acknowledged[stream]
+                    assert event.place in self.world.acknowledged[stream] or event.place in self.world.parked[stream]
 
     @invariant()
     def the_window_is_kept(self) -> None:
@@ -106,12 +153,17 @@ class OutboxHistories(RuleBasedStateMachine):
         if self.connected:
             self.world.disconnect()
         self.window = self.world.settings.window_publishes
+        self.world.disk_works = True
+        self.world.store()
         self.world.connect()
+        self.world.outbox.send_parked(None, self.world.now_s)
         self.world.drain()
         for stream in STREAMS:
             assert self.world.durable[stream] == self.world.head(stream)
             assert {event.place for event in self.world.logs[stream]} <= self.world.acknowledged[stream]
-        self.no_cursor_passes_an_event_that_the_broker_has_not_taken()
+            assert self.world.parked[stream] == {}
+        assert self.world.outbox.parked == []
+        self.no_cursor_passes_an_event_that_the_broker_has_not_taken_and_that_is_not_declared()
 
     def _check(self, sent: Sent) -> None:
         places, stream = sent.places, sent.publish.stream
@@ -125,10 +177,15 @@ class OutboxHistories(RuleBasedStateMachine):
         size = len(sent.publish.payload)
         assert size <= self.world.settings.batch_bytes_max or len(places) == 1
         assert size + OVERHEAD_BYTES <= self.world.packet_bytes_max
-        # Without refusals and broken connections a stream's events leave in its order, each once.
-        if stream in self.undisturbed:
-            assert places[0] > self.undisturbed[stream]
-        self.undisturbed[stream] = places[-1]
+        read = sent.publish.read
+        if read.parked:
+            return
+        # Without refusals and broken connections each part of a stream leaves in its order, each event once.
+        assert not (read.live and stream in self.world.settings.ordered)
+        part = (stream, read.live)
+        if part in self.undisturbed:
+            assert places[0] > self.undisturbed[part]
+        self.undisturbed[part] = places[-1]
 
 
 TestOutboxHistories = OutboxHistories.TestCase

@@ -22,6 +22,7 @@ def kept(log: EventLog) -> list[str]:
     return [stored.id for stored in read_all(log)]
 
 
+@pytest.mark.case("N1")
 @pytest.mark.parametrize("behind", [(CLOUD,), (DAY_CLOSE,), ()])
 async def test_nothing_goes_that_a_consumer_has_not_passed(tmp_path: Path, behind: tuple[str, ...]) -> None:
     clock = SetClock()

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from agent.clock import IdFactory, SystemClock
+from agent.events import EventDecoder, Origin
 from agent.link import Link
 from agent.log import EventLog
 from agent.packs import PackInbox, Packs, PackShelf
@@ -33,7 +34,10 @@ async def device(folder: Path, port: int, applied: list[bytes]) -> AsyncIterator
     packs = Packs(PackShelf(folder / "packs"), {"offers": lambda file: applied.append(file.read_bytes())})
     inbox = PackInbox(packs, NAME)
     settings = LinkSettings(port=port, backoff_min_s=0.02, backoff_max_s=0.2, receipt_wait_s=0.1)
-    link = Link(log, NAME, settings, clock=clock, random=random, new_id=new_id, version="1", inbox=inbox)
+    decoder = EventDecoder(Origin(NAME), wall=clock.wall, new_id=new_id)
+    link = Link(
+        log, NAME, settings, decoder=decoder, clock=clock, random=random, new_id=new_id, version="1", inbox=inbox
+    )
     tasks = [asyncio.create_task(link.run()), asyncio.create_task(inbox.keep())]
     try:
         yield packs

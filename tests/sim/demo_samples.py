@@ -83,6 +83,8 @@ SUMMARY: Final = Summary(
     out=Path("demo-report"),
     events_accepted=28_713,
     events_delivered=28_713,
+    event_bytes=18_431_000,
+    events_per_s_max=812.5,
     missing=0,
     duplicates=0,
     conflicts=0,
@@ -99,6 +101,8 @@ SUMMARY: Final = Summary(
     event_to_cloud_ms_p50=48.0,
     event_to_cloud_ms_p95=None,
     wall_s=81.0,
+    agent_rss_max_mb=98.4,
+    kiosk_rss_max_mb=151.0,
     streams={
         Stream.SALES: StreamResult(28_000, 28_000, 0, 0, 0),
         Stream.SENSOR: StreamResult(713, 713, 0, 0, 0),

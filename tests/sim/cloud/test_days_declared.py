@@ -47,7 +47,7 @@ def closed_with(first: int, last: int, there: set[int]) -> dict[str, Any]:
     return day_range(first, last, count=len(there), sha256=digest.hexdigest())
 
 
-@pytest.mark.parametrize("word", ["shed", "quarantined"])
+@pytest.mark.parametrize("word", ["shed", "quarantined", "parked"])
 def test_what_was_declared_before_the_close_is_left_out_though_it_arrived(word: str, ledger: Ledger) -> None:
     sales(ledger, range(1, 8))
     declare(ledger, 1, word, 3, 5)
@@ -114,7 +114,9 @@ def test_a_close_that_names_more_than_was_ever_there_differs(ledger: Ledger) -> 
 # --- any history of a device, in any order on the wire --------------------------------------------------------
 
 TOP = 12
-ACTS = st.lists(st.tuples(st.sampled_from(["shed", "quarantined"]), st.integers(1, TOP), st.integers(0, 4)), max_size=5)
+ACTS = st.lists(
+    st.tuples(st.sampled_from(["shed", "quarantined", "parked"]), st.integers(1, TOP), st.integers(0, 4)), max_size=5
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

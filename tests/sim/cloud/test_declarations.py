@@ -38,7 +38,7 @@ def gaps(ledger: Ledger) -> dict[str, list[tuple[int, int]]]:
 # --- rules ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("word", ["shed", "quarantined"])
+@pytest.mark.parametrize("word", ["shed", "quarantined", "parked"])
 def test_a_declared_hole_is_not_missing(word: str, ledger: Ledger) -> None:
     sales(ledger, [1, 2, 9])
     declare(ledger, 1, word, 3, 6)
@@ -100,6 +100,23 @@ def test_what_is_released_is_missing_until_it_arrives(ledger: Ledger) -> None:
     assert gaps(ledger) == {"missing": [(3, 5)], "shed": [(1, 2)], "quarantined": [(6, 8)]}
     sales(ledger, [3, 4, 5])
     assert gaps(ledger) == {"shed": [(1, 2)], "quarantined": [(6, 8)]}
+
+
+@pytest.mark.case("N5")
+def test_what_was_parked_and_arrives_later_is_taken_off_that_list(ledger: Ledger) -> None:
+    declare(ledger, 1, "parked", 2, 5)
+    sales(ledger, [1, 2, 6])
+    assert gaps(ledger) == {"parked": [(3, 5)]}
+    sales(ledger, [3, 4, 5])
+    declare(ledger, 2, "released", 2, 5)
+    assert gaps(ledger) == {}
+
+
+def test_what_was_parked_and_given_up_or_damaged_later_is_that(ledger: Ledger) -> None:
+    declare(ledger, 1, "parked", 1, 6)
+    declare(ledger, 2, "shed", 1, 2)
+    declare(ledger, 3, "quarantined", 5, 5)
+    assert gaps(ledger) == {"shed": [(1, 2)], "parked": [(3, 4), (6, 6)], "quarantined": [(5, 5)]}
 
 
 def test_a_release_that_overtakes_its_quarantine_holds(ledger: Ledger) -> None:
@@ -180,7 +197,10 @@ def test_a_publish_that_fails_leaves_no_declaration(
 
 TOP = 20
 Said = tuple[str, int, int]
-WORDS = st.tuples(st.sampled_from(["shed", "quarantined", "released"]), st.integers(1, TOP), st.integers(0, 8))
+WORDS = st.tuples(
+    st.sampled_from(["shed", "quarantined", "parked", "released"]), st.integers(1, TOP), st.integers(0, 8)
+)
+OVERRULES = {"shed": {"missing", "parked"}, "quarantined": {"missing", "parked"}, "parked": {"missing"}}
 
 
 def expected(arrived: set[int], said: dict[int, Said]) -> dict[str, set[int]]:
@@ -189,9 +209,9 @@ def expected(arrived: set[int], said: dict[int, Said]) -> dict[str, set[int]]:
     state = dict.fromkeys(range(1, max(tops, default=0) + 1), "missing")
     for _, (word, first, more) in sorted(said.items()):
         for sequence in range(first, first + more + 1):
-            if word == "released" and state[sequence] == "quarantined":
+            if word == "released" and state[sequence] in {"quarantined", "parked"}:
                 state[sequence] = "missing"
-            elif word != "released" and state[sequence] == "missing":
+            elif state[sequence] in OVERRULES.get(word, ()):
                 state[sequence] = word
     return {gap.value: {one for one, kind in state.items() if kind == gap and one not in arrived} for gap in Gap}
 

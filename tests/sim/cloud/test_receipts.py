@@ -46,6 +46,7 @@ def test_a_receipt_tells_high_water_holes_and_conflicts(ledger: Ledger) -> None:
                 "missing_count": 5,
                 "shed": 0,
                 "quarantined": 0,
+                "parked": 0,
                 "conflicts": 1,
             }
         ],
