@@ -31,7 +31,7 @@ class Flow:
         way: Way,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        random: Random,
+        seed: str,
         trapped: Callable[[Then], None],
     ) -> None:
         """`trapped` is told when the connection is to fall silent."""
@@ -40,10 +40,11 @@ class Flow:
         self._way = way
         self._reader = reader
         self._writer = writer
-        self._random = random
+        self._random = Random(seed)  # noqa: S311 - repeatable on purpose
         self._trapped = trapped
-        self._meddler = Meddler(way.faults, random)
-        self._pace = Pace(way.quality, way.bottleneck, random)
+        # Packets have their own: how many segments there are does not change what happens to them.
+        self._meddler = Meddler(way.faults, Random(f"{seed} packets"))  # noqa: S311 - as above
+        self._pace = Pace(way.quality, way.bottleneck, self._random)
         self._parcels: list[tuple[float, int, bytes | _Ending]] = []
         self._order = 0
         self._changed = asyncio.Event()

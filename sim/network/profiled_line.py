@@ -33,10 +33,9 @@ class ProfiledLine(FaultProxy):
         await super().__aexit__()
 
     async def _play(self) -> None:
-        times = self._profile.times
-        for _ in count() if times is None else range(times):
-            if not self._profile.phases:
-                return
+        if not self._profile.phases:
+            return
+        for _ in count() if self._profile.times is None else range(self._profile.times):
             for phase in self._profile.phases:
                 self._enter(phase.state)
                 await asyncio.sleep(phase.length_s)

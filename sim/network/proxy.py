@@ -5,7 +5,6 @@ import socket
 import struct
 from enum import StrEnum
 from functools import partial
-from random import Random
 from typing import Final, Self
 
 from sim.network.faults import PacketFaults, Then
@@ -130,9 +129,9 @@ class FaultProxy:
             (Direction.UP, reader, far_writer),
             (Direction.DOWN, far_reader, writer),
         ):
-            random = Random(f"{self._seed} {number} {direction}")  # noqa: S311 - repeatable on purpose
             fall_silent = partial(_fall_silent, flows, direction)
-            flows[direction] = Flow(self._ways[direction], source, sink, random, fall_silent)
+            seed = f"{self._seed} {number} {direction}"
+            flows[direction] = Flow(self._ways[direction], source, sink, seed, fall_silent)
         await _join(list(flows.values()), (writer, far_writer))
 
 

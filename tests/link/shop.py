@@ -20,6 +20,29 @@ from tests.link.peers import DEADLINE_S, tls_in_front_of, until
 PERFECT = Profile("perfect", "nothing goes wrong by itself")
 
 
+class Cloud:
+    """The ledger, and what feeds it while it is there."""
+
+    def __init__(self, ledger: Ledger, broker: Broker) -> None:
+        self._ledger = ledger
+        self._broker = broker
+        self._twin: asyncio.Task[None] | None = None
+
+    async def come(self) -> None:
+        """Returns when it is subscribed."""
+        twin = CloudTwin(self._ledger, self._broker.host, self._broker.port)
+        self._twin = asyncio.create_task(twin.run(), name="twin")
+        async with asyncio.timeout(DEADLINE_S):
+            await twin.connected.wait()
+
+    async def go(self) -> None:
+        """Ends its connection."""
+        if self._twin is not None:
+            self._twin.cancel()
+            async with asyncio.timeout(DEADLINE_S):
+                await asyncio.wait([self._twin])
+
+
 @dataclass
 class Shop:
     """Everything between a log and its ledger."""
@@ -27,6 +50,7 @@ class Shop:
     device: Device
     line: ProfiledLine
     broker: Broker
+    cloud: Cloud
     ledger_file: Path
 
     def reconciled(self) -> Reconciliation:
@@ -35,6 +59,11 @@ class Shop:
     async def reconnected(self, times: int) -> None:
         """Returns when the device has connected anew so many times since its start."""
         await until(lambda: self.device.link.status().reconnects >= times)
+
+    def connect_anew(self) -> None:
+        """Has the device hear the ledger again: on a connection that lives, a last batch that is lost shows late."""
+        self.line.cut()
+        self.line.restore()
 
     async def all_is_there_once(self, *, dead_letters_max: int = 0, deadline_s: float = DEADLINE_S) -> Reconciliation:
         """Returns when nothing waits and the ledger lacks nothing; then nothing may count twice or be another's."""
@@ -64,20 +93,13 @@ async def shop(
     async with running_broker(kind, folder / "broker") as broker, AsyncExitStack() as closing:
         ledger = Ledger.open(folder / "ledger.sqlite", SystemClock())
         closing.callback(ledger.close)
-        twin = CloudTwin(ledger, broker.host, broker.port)
-        closing.push_async_callback(_stop, asyncio.create_task(twin.run(), name="twin"))
-        async with asyncio.timeout(DEADLINE_S):
-            await twin.connected.wait()
+        cloud = Cloud(ledger, broker)
+        closing.push_async_callback(cloud.go)
+        await cloud.come()
         port = broker.port
         if authority is not None:
             port = await closing.enter_async_context(tls_in_front_of(port, authority.server()))
             changes |= {"tls": True, "ca_file": str(authority.file)}
         line = await closing.enter_async_context(ProfiledLine(profile, broker.host, port, seed=1))
         one = await closing.enter_async_context(device(folder, line.port, **changes))
-        yield Shop(one, line, broker, folder / "ledger.sqlite")
-
-
-async def _stop(twin: asyncio.Task[None]) -> None:
-    twin.cancel()
-    async with asyncio.timeout(DEADLINE_S):
-        await asyncio.wait([twin])
+        yield Shop(one, line, broker, cloud, folder / "ledger.sqlite")
