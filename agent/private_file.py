@@ -14,9 +14,11 @@ __all__ = [
     "PrivateFileUnusable",
     "create_private",
     "give_to_owner",
+    "make_folder",
     "open_to_others",
     "read_private",
     "replace_private",
+    "sync_file",
     "sync_folder",
 ]
 
@@ -120,6 +122,19 @@ def give_to_owner(file: int | Path, folder: Path) -> None:
     if os.geteuid() == 0:
         owner = folder.stat()
         os.chown(file, owner.st_uid, owner.st_gid)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, durably; it may be there."""
+    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        missing.mkdir(exist_ok=True)
+        sync_folder(missing.parent)
+
+
+def sync_file(file: Path) -> None:
+    """Make durable what a file holds."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -194,14 +194,21 @@ class LinkSettings(Section):
     password_file: FileName = Field(
         "", description="file that holds the MQTT password; not readable by others", examples=["mqtt.password"]
     )
+    protocol: Literal["auto", "5", "3.1.1"] = Field(
+        "auto", description="MQTT version; auto is 5, and 3.1.1 for a broker without it (refusals are then not seen)"
+    )
     keepalive_s: int = Field(30, ge=5, le=3_600, description="MQTT keep-alive")
     connect_timeout_s: float = Field(10.0, gt=0, le=120, description="until CONNACK")
     puback_timeout_s: float = Field(20.0, gt=0, le=300, description="without a PUBACK for this long, reconnect")
     backoff_min_s: float = Field(0.5, gt=0, le=60, description="first ceiling of the jittered wait before a reconnect")
     backoff_max_s: float = Field(60.0, gt=0, le=3_600, description="last ceiling of that wait")
+    connect_interval_s: float = Field(1.0, ge=0, le=60, description="at least this between two CONNECTs of a client")
     window_publishes: int = Field(20, ge=1, le=1_000, description="publishes without PUBACK at a time")
     batch_events_max: int = Field(1_000, ge=1, le=10_000, description="events in one publish")
     batch_bytes_max: int = Field(120_000, ge=1_024, le=MEBIBYTE, description="bytes in one publish")
+    batching: Literal["on", "off"] = Field(
+        "on", description="off sends each event in a publish of its own, as the MQTT binding of CloudEvents has it"
+    )
     linger_s: float = Field(0.02, ge=0, le=10, description="how long a small batch waits for company")
     publishes_per_s_max: float = Field(
         0.0, ge=0, le=10_000, description="publishes a second; 0 is no cap (AWS IoT takes 100 of a connection)"

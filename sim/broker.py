@@ -1,7 +1,7 @@
 """An MQTT broker as a child process on loopback: `iotcore` (rumqttd from a wheel) or `mosquitto` (from apt).
 
-Both speak MQTT 5, can be killed and come back on the same port, end with their parent, and never listen beyond
-127.0.0.1. `python -m sim.broker KIND CONFIG PARENT_PID` is the child.
+Both speak MQTT 5 (iotcore can do without), can be killed and come back on the same port, end with their parent, and
+never listen beyond 127.0.0.1. `python -m sim.broker KIND CONFIG PARENT_PID` is the child.
 """
 
 import asyncio
@@ -52,12 +52,12 @@ max_outgoing_packet_count = 200
 max_segment_size = {segment_bytes}
 max_segment_count = 10
 
-[v5.1]
-name = "v5-1"
+[{version}.1]
+name = "{version}-1"
 listen = "{host}:{port}"
 next_connection_delay_ms = 1
 
-[v5.1.connections]
+[{version}.1.connections]
 connection_timeout_ms = 60000
 max_payload_size = {packet_bytes}
 max_inflight_count = {inflight}
@@ -109,15 +109,18 @@ class Broker:
         limits: BrokerLimits | None = None,
         acl: str = "",
         persistent: bool = False,
+        mqtt_5: bool = True,
         config: str = "",
     ) -> None:
         """Prepares a broker with its files in `folder`.
 
-        `acl` (text) and `persistent` exist for mosquitto only. `config`, in the broker's own format, replaces all of
-        ours; `{host}` and `{port}` in it are filled in.
+        `acl` (text) and `persistent` exist for mosquitto only, one that speaks nothing newer than 3.1.1 as iotcore.
+        `config`, in the broker's own format, replaces all of ours; `{host}` and `{port}` in it are filled in.
         """
         if kind == "iotcore" and (acl or persistent):
             raise ValueError("iotcore has no access lists and no persistence: use mosquitto")
+        if kind == "mosquitto" and not mqtt_5:
+            raise ValueError("mosquitto always speaks MQTT 5: use iotcore")
         self.kind: Final = kind
         self.host: Final = LOOPBACK
         self.folder: Final = folder
@@ -125,6 +128,7 @@ class Broker:
         self._limits = limits or BrokerLimits()
         self._acl = acl
         self._persistent = persistent
+        self._mqtt_5 = mqtt_5
         self._given_config = config
         self._child: subprocess.Popen[bytes] | None = None
         self._reservation: socket.socket | None = None
@@ -205,6 +209,7 @@ class Broker:
             return self._given_config.replace("{host}", self.host).replace("{port}", str(self.port))
         if self.kind == "iotcore":
             return _IOTCORE_CONFIG.format(
+                version="v5" if self._mqtt_5 else "v4",  # rumqttd's names: 4 is the protocol level of MQTT 3.1.1
                 host=self.host,
                 port=self.port,
                 packet_bytes=limits.packet_bytes_max,
@@ -252,10 +257,13 @@ async def running_broker(
     limits: BrokerLimits | None = None,
     acl: str = "",
     persistent: bool = False,
+    mqtt_5: bool = True,
     config: str = "",
 ) -> AsyncIterator[Broker]:
     """A broker for the length of a block; port 0 lets the system choose."""
-    broker = Broker(kind, folder, port=port, limits=limits, acl=acl, persistent=persistent, config=config)
+    broker = Broker(
+        kind, folder, port=port, limits=limits, acl=acl, persistent=persistent, mqtt_5=mqtt_5, config=config
+    )
     try:
         await broker.start()
         yield broker

@@ -55,6 +55,7 @@ async def test_with_enough_room_nothing_is_given_up(tmp_path: Path) -> None:
         assert tombstones(log) == []
 
 
+@pytest.mark.case("N1")
 async def test_shedding_makes_room_and_every_event_that_went_is_in_a_tombstone(tmp_path: Path) -> None:
     with inline_log(tmp_path, size_bytes_max=SMALLEST) as log:
         count = fill(log, Stream.SENSOR, "s", leave=log.reserve_bytes)

@@ -51,7 +51,7 @@ def test_every_example_is_accepted_in_a_file_and_in_the_environment(
     variable, _, value = field.example_variable.partition("=")
     from_environment = load_settings(None, {variable: value, **environ})
     assert from_environment.origin[key] == f"environment {variable}"
-    if not key.endswith("_file"):
+    if not key.endswith(("_file", "_folder")):
         section, _, name = key.rpartition(".")
         values = [one.settings.model_dump() for one in (loaded, from_environment)]
         in_file, in_environment = (value[section][name] if section else value[name] for value in values)

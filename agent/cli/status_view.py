@@ -81,8 +81,9 @@ def _link(found: Document, now: datetime) -> Text:
     link = found["link"]
     since = _ago(_moment(link["since"]), now)
     reason = f": {printable(link['reason'])}" if link["reason"] else ""
+    protocol = f" (MQTT {link['protocol']})" if link["protocol"] else ""
     return Text.assemble(
-        (link["state"], _LINK_COLOURS.get(link["state"], "")), f" for {since}, {link['broker']}{reason}"
+        (link["state"], _LINK_COLOURS.get(link["state"], "")), f" for {since}, {link['broker']}{protocol}{reason}"
     )
 
 

@@ -17,18 +17,20 @@ from agent.errors import StoreforwardError
 from agent.link import (
     BrokerAccess,
     BrokerUnreachable,
+    ConnectUnanswered,
     DeviceCertificate,
     Endpoint,
     LinkMisconfigured,
+    Login,
     Message,
     MqttConnection,
+    MqttVersion,
     PubAck,
     SubscriptionRefused,
 )
 from agent.link.dial import Address, connect, dial, look_up
-from agent.link.reasons import reason_name
+from agent.link.reasons import UNSUPPORTED_VERSION, reason_name
 from agent.link.server_certificate import ServerCertificate
-from agent.link.version_probe import takes_mqtt_3
 from agent.topics import Channel
 
 __all__ = ["NOT_VERIFIABLE", "check_broker", "look_at_broker"]
@@ -95,27 +97,51 @@ async def _steps(patient: Patient) -> AsyncIterator[Finding]:
     with _step("tls", "correct that file, or the section [link] of the settings"):
         endpoint, login = access.endpoint(), access.login()
     yield await _tls(patient, endpoint)
-    connection = MqttConnection(
-        endpoint,
-        client_id=f"doctor@{patient.name.device}@{patient.name.site}",
-        connect_timeout_s=link.connect_timeout_s,
-        login=login,
-    )
-    began_s = patient.clock.monotonic_s()
-    let_in = False
-    try:
-        async with connection:
-            let_in = True
-            took_ms = (patient.clock.monotonic_s() - began_s) * 1000
-            known_as = f" as {link.username}" if link.username else ""
-            yield Finding.ok("mqtt", f"MQTT 5, let in{known_as} after {took_ms:.0f} ms")
-            for finding in await _there_and_back(patient, connection):
-                yield finding
-    except StoreforwardError as error:
-        if let_in:
-            yield Finding.problem("round trip", str(error), _ALLOW)
+    async for finding in _connections(patient, endpoint, login):
+        yield finding
+
+
+async def _connections(patient: Patient, endpoint: Endpoint, login: Login | None) -> AsyncIterator[Finding]:
+    """With MQTT 5, and where the broker seems to have none with 3.1.1, as the link does."""
+    link = patient.settings.link
+    versions = list(MqttVersion) if link.protocol == "auto" else [MqttVersion(link.protocol)]
+    failure: StoreforwardError | None = None
+    for version in versions:
+        connection = MqttConnection(
+            endpoint,
+            client_id=f"doctor@{patient.name.device}@{patient.name.site}",
+            version=version,
+            connect_timeout_s=link.connect_timeout_s,
+            login=login,
+        )
+        began_s = patient.clock.monotonic_s()
+        let_in = False
+        try:
+            async with connection:
+                let_in = True
+                yield _let_in(patient, connection, (patient.clock.monotonic_s() - began_s) * 1000)
+                for finding in await _there_and_back(patient, connection):
+                    yield finding
+        except StoreforwardError as error:
+            if let_in:
+                yield Finding.problem("round trip", str(error), _ALLOW)
+                return
+            failure = failure or error
+            if not isinstance(error, ConnectUnanswered) and getattr(error, "code", 0) != UNSUPPORTED_VERSION:
+                break
         else:
-            yield await _not_let_in(endpoint, error, link.connect_timeout_s)
+            return
+    yield Finding.problem("mqtt", str(failure), f"ask whoever runs the broker; {_READ_MORE}")
+
+
+def _let_in(patient: Patient, connection: MqttConnection, took_ms: float) -> Finding:
+    link = patient.settings.link
+    if connection.version is MqttVersion.V3:
+        whose = "as link.protocol has it" if link.protocol == "3.1.1" else f"{connection.endpoint} has no MQTT 5"
+        remedy = "switch MQTT 5 on at the broker, or have the cloud send receipts"
+        return Finding.warning("mqtt", f"MQTT 3.1.1, {whose}: {NOT_VERIFIABLE}", remedy)
+    known_as = f" as {link.username}" if link.username else ""
+    return Finding.ok("mqtt", f"MQTT 5, let in{known_as} after {took_ms:.0f} ms")
 
 
 def _certificate_is_unusable(patient: Patient) -> bool:
@@ -163,13 +189,6 @@ async def _tls(patient: Patient, endpoint: Endpoint) -> Finding:
     if left < SERVER_ENDS_WARNING:
         return Finding.warning("tls", text, "renew the broker's certificate in time")
     return Finding.ok("tls", text if link.crl_file else f"{text}; not checked whether withdrawn (link.crl_file)")
-
-
-async def _not_let_in(endpoint: Endpoint, error: StoreforwardError, timeout_s: float) -> Finding:
-    if await takes_mqtt_3(endpoint, timeout_s):
-        text = f"{endpoint} speaks MQTT 3.1.1 only: {NOT_VERIFIABLE}"
-        return Finding.problem("mqtt", text, "switch MQTT 5 on at the broker: this agent needs it")
-    return Finding.problem("mqtt", str(error), f"ask whoever runs the broker; {_READ_MORE}")
 
 
 async def _there_and_back(patient: Patient, connection: MqttConnection) -> list[Finding]:

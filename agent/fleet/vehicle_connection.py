@@ -18,7 +18,7 @@ from agent.fleet.codec import encode_connection
 from agent.fleet.header import HeaderCounters
 from agent.fleet.topics import FleetTopic
 from agent.fleet.vehicle_state import ConnectionState
-from agent.link import Backoff, BrokerAccess, ConnectionLost, Message, MqttConnection, Will
+from agent.link import Backoff, BrokerAccess, ConnectionLost, Message, MqttConnection, ProtocolChoice, Will
 from agent.log_lines import log_event
 from agent.settings import LinkSettings
 from agent.topics import DeviceName
@@ -64,6 +64,7 @@ class VehicleConnection:
         self._client_id = "@".join(reversed(self._vehicle.topic(FleetTopic.CONNECTION).split("/")[:-1]))
         self._settings = settings
         self._access = BrokerAccess(settings, device)
+        self._protocol = ProtocolChoice(settings.protocol)
         self._clock = clock
         self._greet = greet
         self._heard = heard
@@ -97,6 +98,7 @@ class VehicleConnection:
             try:
                 await self._use_connection()
             except StoreforwardError as failure:
+                self._protocol.failed(failure, self._clock.monotonic_s())
                 self._become(online=False, reason=str(failure))
             finally:
                 self._connection = None
@@ -108,12 +110,14 @@ class VehicleConnection:
         connection = MqttConnection(
             self._access.endpoint(),
             client_id=self._client_id,
+            version=self._protocol.version(self._clock.monotonic_s()),
             keepalive_s=KEEPALIVE_S,
             connect_timeout_s=self._settings.connect_timeout_s,
             login=self._access.login(),
             will=Will(self._vehicle.topic(FleetTopic.CONNECTION), self._word(ConnectionState.BROKEN)),
         )
         async with connection:
+            self._protocol.connected()
             try:
                 for topic in LISTENS_TO:  # before ONLINE: whoever reads that may send an order at once
                     await connection.subscribe(self._vehicle.topic(topic), qos=0)
@@ -124,6 +128,7 @@ class VehicleConnection:
                 async for event in connection:
                     if isinstance(event, Message):
                         self._take(event)
+                        connection.acknowledge(event)  # should the broker have sent it with QoS 1
             except asyncio.CancelledError:
                 self._become(online=False, reason="stopped")
                 self._connection = connection

@@ -1,4 +1,4 @@
-"""Delivery to the cloud over MQTT 5: what is acknowledged is delivered, and nothing else is."""
+"""Delivery to the cloud over MQTT: what is acknowledged is delivered, and nothing else is."""
 
 from agent.link.backoff import Backoff
 from agent.link.broker_access import BrokerAccess, files_seen
@@ -9,11 +9,13 @@ from agent.link.errors import (
     BrokerRefused,
     BrokerUnreachable,
     ConnectionLost,
+    ConnectUnanswered,
     LinkMisconfigured,
     ReceiptRefused,
     SubscriptionRefused,
 )
 from agent.link.link import Link
+from agent.link.protocol_choice import MqttVersion, ProtocolChoice
 from agent.link.receipts import DayAnswer, Receipts, StreamReceipt
 from agent.link.status import LinkState, LinkStatus, ParkedStatus
 
@@ -22,6 +24,7 @@ __all__ = [
     "BrokerAccess",
     "BrokerRefused",
     "BrokerUnreachable",
+    "ConnectUnanswered",
     "ConnectionLost",
     "DayAnswer",
     "DeviceCertificate",
@@ -33,7 +36,9 @@ __all__ = [
     "Login",
     "Message",
     "MqttConnection",
+    "MqttVersion",
     "ParkedStatus",
+    "ProtocolChoice",
     "PubAck",
     "ReceiptRefused",
     "Receipts",

@@ -1,4 +1,4 @@
-"""One MQTT 5 connection, from CONNECT to its end, driven by the event loop: no threads, no second life.
+"""One MQTT connection, from CONNECT to its end, driven by the event loop: no threads, no second life.
 
 Each connection is a fresh paho client with a clean start. paho would re-send its own store after a reconnect, so it
 never reconnects: whoever owns the messages decides what to send again on the next connection.
@@ -11,80 +11,41 @@ import socket
 import ssl
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, Self
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.link.dial import Endpoint, dial
-from agent.link.errors import BrokerRefused, BrokerUnreachable, ConnectionLost, SubscriptionRefused
-from agent.link.reasons import reason_name
-from agent.link.tls_alert import alert_words
+from agent.link.errors import (
+    BrokerRefused,
+    BrokerUnreachable,
+    ConnectionLost,
+    ConnectUnanswered,
+    EndedByUs,
+    MessageTooLarge,
+    SubscriptionRefused,
+)
+from agent.link.packets import Login, Message, PubAck, ServerLimits, Will, packet_overhead_bytes
+from agent.link.protocol_choice import MqttVersion
+from agent.link.reasons import KEEP_ALIVE_TIMEOUT, reason_name
+from agent.link.socket_client import SocketClient, TooLarge, Unacceptable
 from agent.log_lines import log_event
 
 __all__ = ["Login", "Message", "MqttConnection", "PubAck", "ServerLimits", "Will", "packet_overhead_bytes"]
 
-PROTOCOL_BYTES_MAX: Final = 268_435_455 + 5  # MQTT 5, 2.1.4: the largest remaining length, and its fixed header
-RECEIVE_BYTES_MAX: Final = 1_048_576  # told to the broker as Maximum Packet Size
+RECEIVE_BYTES_MAX: Final = 1_048_576  # told to an MQTT 5 broker as Maximum Packet Size; a larger packet is not read
 EVENTS_WAITING_MAX: Final = 1_000  # beyond it we stop reading until they are taken
+BYTES_WAITING_MAX: Final = 4 * RECEIVE_BYTES_MAX  # the same for their payloads
 CHORES_INTERVAL_S: Final = 1.0  # keep-alive bookkeeping; keep_alive is 5 s at least
 DISCONNECT_TIMEOUT_S: Final = 2.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """User name and password, as MQTT has them."""
-
-    username: str
-    password: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Will:
-    """What the broker publishes for us, retained, when the connection breaks."""
-
-    topic: str
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ServerLimits:
-    """What the broker's CONNACK allows (MQTT 5, 3.2.2.3), or the protocol's defaults."""
-
-    receive_maximum: int = 65_535
-    packet_bytes_max: int = PROTOCOL_BYTES_MAX
-    client_id: str = ""
-    """Assigned by the broker; empty when it took ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class PubAck:
-    """The broker's answer to a publish with QoS 1: an MQTT 5 reason code, refusals from 0x80 on."""
-
-    mid: int
-    code: int
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """An incoming message."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-
-
-def packet_overhead_bytes(topic: str, content_type: str = "") -> int:
-    """What a PUBLISH packet takes beside its payload, at most."""
-    return 1 + 4 + 2 + len(topic.encode()) + 2 + 4 + 3 + len(content_type.encode())
 
 
 class MqttConnection:
@@ -98,6 +59,7 @@ class MqttConnection:
         endpoint: Endpoint,
         *,
         client_id: str,
+        version: MqttVersion = MqttVersion.V5,
         keepalive_s: int = 30,
         connect_timeout_s: float = 10.0,
         login: Login | None = None,
@@ -105,6 +67,7 @@ class MqttConnection:
         receive_bytes_max: int = RECEIVE_BYTES_MAX,
     ) -> None:
         self.endpoint: Final = endpoint
+        self.version: Final = version
         self.limits = ServerLimits()
         self._client_id = client_id
         self._keepalive_s = keepalive_s
@@ -112,10 +75,14 @@ class MqttConnection:
         self._login = login
         self._will = will
         self._receive_bytes_max = receive_bytes_max
-        self._client: _SocketClient | None = None
+        self._client: SocketClient | None = None
         self._accepted: asyncio.Future[ServerLimits] | None = None
         self._subscriptions: dict[int, asyncio.Future[int]] = {}
         self._waiting: deque[PubAck | Message] = deque()
+        self._waiting_bytes = 0
+        self._owed: deque[int] = deque()
+        """Messages that the broker wants acknowledged, in the order in which it has to hear it."""
+        self._done: set[int] = set()
         self._arrived = asyncio.Event()
         self._lost: ConnectionLost | None = None
         self._reading = False
@@ -169,23 +136,39 @@ class MqttConnection:
             self._arrived.clear()
             await self._arrived.wait()
         event = self._waiting.popleft()
-        if not self._reading and len(self._waiting) < EVENTS_WAITING_MAX // 2:
+        if isinstance(event, Message):
+            self._waiting_bytes -= len(event.payload)
+        if not self._reading and len(self._waiting) < EVENTS_WAITING_MAX // 2 and not self._is_full():
             self._read_on()
         return event
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, content_type: str = "") -> int:
         """Hands a message over and returns its id; with QoS 1 a `PubAck` with that id follows.
 
-        The caller keeps within `limits`: nothing here counts what is in flight.
+        MQTT 3.1.1 carries no content type. The caller keeps within `limits`: nothing here counts what is in flight.
 
         Raises:
             ConnectionLost: there is no connection any more.
         """
         client = self._alive()
-        info = client.publish(topic, payload, qos, retain, _publish_properties(content_type) if content_type else None)
+        properties = _publish_properties(content_type) if content_type and self.version is MqttVersion.V5 else None
+        info = client.publish(topic, payload, qos, retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise ConnectionLost(f"cannot publish to {self.endpoint}: {info.rc.name}")
         return info.mid
+
+    def acknowledge(self, message: Message) -> None:
+        """Says that a message is where it has to be; until then the broker keeps it. Harmless once this has ended.
+
+        The broker hears it in the order of the messages (MQTT 5, 4.6): one that is not done holds up the later ones.
+        """
+        if self._lost or self._client is None or message.mid not in self._owed:
+            return
+        self._done.add(message.mid)
+        while self._owed and self._owed[0] in self._done:
+            mid = self._owed.popleft()
+            self._done.remove(mid)
+            self._client.ack(mid, 1)
 
     async def subscribe(self, topic_filter: str, *, qos: int = 1) -> None:
         """Listens to a topic filter; returns when the broker has granted it.
@@ -230,7 +213,7 @@ class MqttConnection:
     # --- paho's side ---------------------------------------------------------------------------------------
 
     def _start(self, sock: socket.socket) -> None:
-        client = _SocketClient(sock, self._client_id)
+        client = SocketClient(sock, self._client_id, self.version, self._receive_bytes_max)
         self._client = client
         client.max_inflight_messages = 0  # no second window inside ours
         client.on_connect = self._on_connect
@@ -246,32 +229,36 @@ class MqttConnection:
         if self._will:
             client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
         self._read_on(sock)
-        client.connect(
-            self.endpoint.host,
-            self.endpoint.port,
-            self._keepalive_s,
-            clean_start=True,
-            properties=_properties(PacketTypes.CONNECT, MaximumPacketSize=self._receive_bytes_max),
-        )
+        host, port = self.endpoint.host, self.endpoint.port
+        if self.version is MqttVersion.V5:
+            properties = _properties(PacketTypes.CONNECT, MaximumPacketSize=self._receive_bytes_max)
+            client.connect(host, port, self._keepalive_s, clean_start=True, properties=properties)
+        else:
+            client.connect(host, port, self._keepalive_s)
         self._do_chores()
 
     def _on_connect(
-        self, _client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+        self, client: Client, _userdata: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:  # Any here and below: paho's callback signatures
         assert self._accepted is not None
+        assert isinstance(client, SocketClient)
         if self._accepted.done():
             return
         if reason.is_failure:
-            self._accepted.set_exception(BrokerRefused(str(self.endpoint), reason.value))
+            self._accepted.set_exception(BrokerRefused(str(self.endpoint), reason.value, self.version))
             return
+        if flags.session_present:
+            raise Unacceptable("says that it kept a session, though we asked for a new one")
         said = vars(properties) if properties else {}  # paho keeps what the broker sent as attributes
-        self._accepted.set_result(
-            ServerLimits(
-                receive_maximum=said.get("ReceiveMaximum", self.limits.receive_maximum),
-                packet_bytes_max=said.get("MaximumPacketSize", self.limits.packet_bytes_max),
-                client_id=said.get("AssignedClientIdentifier", self.limits.client_id),
-            )
+        if said.get("MaximumQoS", 1) == 0:
+            raise Unacceptable("takes no publish with QoS 1: nothing could be acknowledged")
+        client.ping_every(self._keepalive_s)
+        limits = ServerLimits(
+            receive_maximum=said.get("ReceiveMaximum", self.limits.receive_maximum),
+            packet_bytes_max=said.get("MaximumPacketSize", self.limits.packet_bytes_max),
+            client_id=said.get("AssignedClientIdentifier", self.limits.client_id),
         )
+        self._accepted.set_result(limits)
 
     def _on_disconnect(
         self, _client: Client, _userdata: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any
@@ -279,10 +266,11 @@ class MqttConnection:
         if flags.is_disconnect_packet_from_server:
             why = reason_name(reason.value) if reason.value else "without a reason"
             self._end(ConnectionLost(f"{self.endpoint} ended the connection: {why}", reason.value))
-        elif reason.value == 0x8D:
-            self._end(ConnectionLost(f"{self.endpoint} has not answered for {self._keepalive_s} s: network down?"))
+        elif reason.value == KEEP_ALIVE_TIMEOUT:
+            silent = f"{self.endpoint} has not answered for {self._keepalive_s} s: network down?"
+            self._end(ConnectionLost(silent, reason.value))
         elif reason.value == 0x82:
-            self._end(ConnectionLost(f"{self.endpoint} sent something that is not MQTT 5"))
+            self._end(ConnectionLost(f"{self.endpoint} sent something that is not MQTT {self.version}"))
         elif self._client and (words := self._client.alert):
             self._end(ConnectionLost(f"{self.endpoint} {words}"))
         else:
@@ -298,19 +286,36 @@ class MqttConnection:
         self, _client: Client, _userdata: Any, mid: int, reasons: list[ReasonCode], _properties: Properties
     ) -> None:
         granted = self._subscriptions.get(mid)
-        if granted and not granted.done():
-            granted.set_result(max(reason.value for reason in reasons))
+        if granted is None or granted.done():
+            return
+        if len(reasons) != 1:
+            raise Unacceptable(f"answered one subscription with {len(reasons)} results")
+        granted.set_result(reasons[0].value)
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        mid = message.mid if message.qos else 0
+        if message.qos and not mid:
+            raise Unacceptable("sent a message with QoS 1 without a packet identifier")
+        if mid in self._owed:
+            if message.dup:
+                return  # sent again before we could acknowledge it
+            raise Unacceptable(f"used the packet identifier {mid} for two messages at a time")
         try:
             topic = message.topic
         except UnicodeDecodeError:
             text = f"a message from {self.endpoint} has a topic that is not UTF-8: ignored"
             log_event(_log, logging.WARNING, "link.message_ignored", text)
+            topic = ""
+        found = Message(topic, bytes(message.payload), message.retain, mid)
+        if mid:
+            self._owed.append(mid)
+        if not topic:
+            self.acknowledge(found)
             return
-        self._waiting.append(Message(topic, bytes(message.payload), message.retain))
+        self._waiting.append(found)
+        self._waiting_bytes += len(found.payload)
         self._arrived.set()
-        if len(self._waiting) >= EVENTS_WAITING_MAX:
+        if self._is_full():
             self._stop_reading()
 
     def _on_register_write(self, client: Client, _userdata: Any, sock: Any) -> None:
@@ -327,6 +332,9 @@ class MqttConnection:
             self._chores.cancel()
 
     # --- the loop's side -----------------------------------------------------------------------------------
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= EVENTS_WAITING_MAX or self._waiting_bytes >= BYTES_WAITING_MAX
 
     def _read_on(self, sock: socket.socket | None = None) -> None:
         sock = sock or (self._client.sock if self._client and not self._lost else None)
@@ -354,14 +362,22 @@ class MqttConnection:
 
     def _guard(self, step: Any) -> None:  # Any: paho's loop functions and ours
         """The outermost edge of what the event loop calls: whatever a broker's bytes do to paho ends the connection."""
+        lost: ConnectionLost
         try:
             step()
+        except TooLarge as large:
+            lost = MessageTooLarge(f"{self.endpoint} {large}: connection dropped", large.topic)
+        except Unacceptable as unacceptable:
+            lost = EndedByUs(f"{self.endpoint} {unacceptable}: connection dropped")
         except Exception as error:  # noqa: BLE001 - raised again from `__anext__` and `subscribe`, as the cause
-            lost = ConnectionLost(f"{self.endpoint} sent something that is not MQTT 5: {type(error).__name__}")
+            what = f"{self.endpoint} sent something that is not MQTT {self.version}: {type(error).__name__}"
+            lost = ConnectionLost(what)
             lost.__cause__ = error
-            self._close(lost)
+        else:
+            return
+        self._close(lost)
 
-    def _alive(self) -> "_SocketClient":
+    def _alive(self) -> "SocketClient":
         if self._lost:
             raise self._lost
         assert self._client is not None
@@ -372,51 +388,26 @@ class MqttConnection:
             return
         self._lost = lost
         if self._accepted and not self._accepted.done():
-            self._accepted.set_exception(BrokerUnreachable(f"{lost}{self._doubt()}"))
+            alert = self._client.alert if self._client else ""
+            kind = BrokerUnreachable if alert else ConnectUnanswered  # another MQTT does not help against an alert
+            self._accepted.set_exception(kind(f"{lost}{'' if alert else self._doubt()}"))
         for granted in self._subscriptions.values():
             if not granted.done():
                 granted.set_exception(lost)
         self._arrived.set()
 
     def _doubt(self) -> str:
-        """What to ask when the connection ended before CONNACK, unless the broker said why."""
-        if self._client and self._client.alert:
+        """What to ask when the connection ended before it was accepted, unless we know."""
+        if isinstance(self._lost, EndedByUs):
             return ""
         certificate = ", and does it take this device's certificate" if self.endpoint.tls else ""
-        return f", before CONNACK: is this an MQTT 5 broker{certificate}?"
+        return f", before CONNACK: is this an MQTT {self.version} broker{certificate}?"
 
     def _close(self, lost: ConnectionLost | None = None) -> None:
         self._stop_reading()
         if self._client:
             self._client.hang_up()
         self._end(lost or ConnectionLost(f"connection to {self.endpoint} closed"))
-
-
-class _SocketClient(Client):
-    """paho on a socket that is connected already: its own `connect` would block the event loop."""
-
-    def __init__(self, sock: socket.socket, client_id: str) -> None:
-        super().__init__(
-            CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False
-        )
-        self.sock: Final = sock
-        self.alert = ""
-        """With what TLS alert the broker ended the connection: paho only says that it is lost."""
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        try:
-            return super()._sock_recv(bufsize)
-        except ssl.SSLError as error:
-            # With TLS 1.3 a broker judges our certificate when the handshake is over for us already.
-            self.alert = alert_words(error)
-            raise
-
-    def _create_socket(self) -> socket.socket:
-        return self.sock
-
-    def hang_up(self) -> None:
-        """Closes the socket without a word, unregistering it first."""
-        self._sock_close()
 
 
 @lru_cache(maxsize=16)

@@ -6,9 +6,11 @@ from agent.link.reasons import reason_name
 __all__ = [
     "BrokerRefused",
     "BrokerUnreachable",
+    "ConnectUnanswered",
     "ConnectionLost",
     "EndedByUs",
     "LinkMisconfigured",
+    "MessageTooLarge",
     "ReceiptRefused",
     "SubscriptionRefused",
 ]
@@ -22,11 +24,16 @@ class BrokerUnreachable(EnvironmentFault):
     """No MQTT connection came about: name, route, port, certificate or time-out."""
 
 
+class ConnectUnanswered(BrokerUnreachable):
+    """The peer ended the connection when it saw our CONNECT, or its answer was no CONNACK that we can accept."""
+
+
 class BrokerRefused(PeerError):
     """The broker answered CONNECT with a refusal; `code` is its MQTT 5 reason code."""
 
-    def __init__(self, broker: str, code: int) -> None:
-        super().__init__(f"{broker} refused the connection: {_REFUSALS.get(code) or reason_name(code)}")
+    def __init__(self, broker: str, code: int, version: str = "5") -> None:
+        words = _REFUSALS.get(code, "").format(version=version)
+        super().__init__(f"{broker} refused the connection: {words or reason_name(code)}")
         self.code = code
 
 
@@ -42,6 +49,14 @@ class EndedByUs(ConnectionLost):
     """A connection that we gave up: silent for too long, or another one has to begin with something else."""
 
 
+class MessageTooLarge(EndedByUs):
+    """The broker sent more than we take at a time; `topic` is its topic, empty where that could not be read."""
+
+    def __init__(self, reason: str, topic: str) -> None:
+        super().__init__(reason)
+        self.topic = topic
+
+
 class SubscriptionRefused(PeerError):
     """The broker does not let us listen to a topic."""
 
@@ -55,7 +70,7 @@ class ReceiptRefused(PeerError):
 
 
 _REFUSALS = {
-    0x84: "it does not speak MQTT 5 (0x84 unsupported protocol version)",
+    0x84: "it does not speak MQTT {version} (0x84 unsupported protocol version)",
     0x85: "it does not accept this client id (0x85 client identifier not valid)",
     0x86: "wrong user name or password (0x86 bad user name or password)",
     0x87: "this device may not connect (0x87 not authorized)",

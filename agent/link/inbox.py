@@ -1,7 +1,7 @@
 """What the link hears for others: topics they want, and where their messages go."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 __all__ = ["Inbox", "NoInbox"]
@@ -18,8 +18,12 @@ class Inbox(Protocol):
         """Waits for one more filter that is wanted on the connection that is up."""
         ...
 
-    def put(self, topic: str, payload: bytes) -> bool:
-        """Takes a message; False when there is no room, which ends the connection: retained messages come again."""
+    def put(self, topic: str, payload: bytes, done: Callable[[], None]) -> bool:
+        """Takes a message; False when there is no room, which ends the connection: retained messages come again.
+
+        Call `done`, in the event loop, once the message is where it has to be: then the broker may forget it, and not
+        before. Later messages of the link, the ledger's receipts among them, wait behind it at the broker.
+        """
         ...
 
 
@@ -33,6 +37,7 @@ class NoInbox:
         never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         return await never
 
-    def put(self, topic: str, payload: bytes) -> bool:
+    def put(self, topic: str, payload: bytes, done: Callable[[], None]) -> bool:
         del topic, payload
+        done()
         return True

@@ -17,16 +17,19 @@ from agent.link.backoff import Backoff
 from agent.link.broker_access import BrokerAccess
 from agent.link.connection import MqttConnection, Will, packet_overhead_bytes
 from agent.link.device_state import DeviceState
-from agent.link.errors import BrokerRefused, ConnectionLost, LinkMisconfigured
+from agent.link.errors import BrokerRefused, ConnectionLost, LinkMisconfigured, MessageTooLarge
 from agent.link.eta import Eta
 from agent.link.inbox import Inbox, NoInbox
 from agent.link.ledger_word import LedgerWord
+from agent.link.muted_topics import MutedTopics
 from agent.link.outbox import Outbox
 from agent.link.parking_desk import ParkingDesk, parked_ranges
+from agent.link.protocol_choice import MqttVersion, ProtocolChoice
 from agent.link.reasons import QUOTA, reason_name
 from agent.link.receipts import DayAnswer, Receipts
 from agent.link.session import BATCH_CONTENT_TYPE, Parts, Session
 from agent.link.status import LinkState, LinkStatus, parked_status
+from agent.link.take_overs import STABLE_AFTER_S, TakeOvers
 from agent.log import CLOUD, EventLog, Place
 from agent.log_lines import log_event
 from agent.settings import LinkSettings
@@ -34,13 +37,15 @@ from agent.topics import Channel, DeviceName
 
 __all__ = ["Link"]
 
-STABLE_AFTER_S: Final = 10.0  # a connection that lasted this long begins the back-off anew
 CURSOR_INTERVAL_S: Final = 0.1  # spares the flash: what a crash forgets in between is sent twice and counted once
 CURSOR_RETRY_S: Final = 1.0
 CURSOR_STOP_TIMEOUT_S: Final = 5.0
 
 _GOOD_STATES: Final = (LinkState.ONLINE, LinkState.CONNECTING, LinkState.DISABLED)
 _STOPPED: Final = "stopped"
+_NOT_VERIFIABLE: Final = (
+    "MQTT 3.1.1: refusals cannot be seen, so delivery is not verifiable without receipts, and the ledger has sent none"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -69,15 +74,7 @@ class Link:
         self._version = version
         self._inbox = inbox or NoInbox()
         self._backoff = Backoff(settings.backoff_min_s, settings.backoff_max_s, random)
-        self._outbox = Outbox(
-            {stream: log.cursor(CLOUD, stream) for stream in Stream},
-            settings,
-            random,
-            overhead_bytes=max(
-                packet_overhead_bytes(name.topic(Channel.EVENTS, stream), BATCH_CONTENT_TYPE) for stream in Stream
-            ),
-            parked=parked_ranges(log),
-        )
+        self._outbox = _outbox(log, name, settings, random)
         self._desk = ParkingDesk(log, self._outbox, decoder, clock)
         self._eta = Eta()
         self._work = asyncio.Event()
@@ -89,7 +86,15 @@ class Link:
         self._connected = False
         self._access = BrokerAccess(settings, name)
         self._ledger = LedgerWord()
+        self._protocol = ProtocolChoice(settings.protocol)
+        self._spoken: MqttVersion | None = None
+        """The version of the last connection that came about."""
+        self._take_overs = TakeOvers(settings.backoff_max_s)
+        self._muted = MutedTopics()
         self._connections = 0
+        self._connected_at_s = 0.0
+        self._connect_from_s = 0.0
+        """Brokers count CONNECTs by client id (AWS IoT takes one a second)."""
         self._state = LinkState.CONNECTING if settings.enabled else LinkState.DISABLED
         self._since = clock.wall()
         self._reason = "" if settings.enabled else "link.enabled is false: events stay in the log"
@@ -107,6 +112,7 @@ class Link:
                 self._settings,
                 self._clock,
                 self._ledger,
+                self._muted,
                 self._inbox,
                 reader,
                 self._work,
@@ -127,16 +133,22 @@ class Link:
     def status(self) -> LinkStatus:
         """How the link stands now."""
         outbox = self._outbox
-        reason = self._reason
+        now_s = self._clock.monotonic_s()
+        online_s = now_s - self._connected_at_s if self._state is LinkState.ONLINE else 0.0
+        verifiable = self._spoken is not MqttVersion.V3 or self._ledger.newest is not None
+        reasons = [self._reason]
         if self._state is LinkState.ONLINE:
-            reason = "; ".join(outbox.troubles.values())
+            reasons = [*outbox.troubles.values(), "" if verifiable else _NOT_VERIFIABLE]
+        reasons += [self._take_overs.reason(online_s), *self._muted.reasons(now_s), *self._ledger.troubles]
         latencies_s = sorted(outbox.latencies_s)
         remaining_s = self._eta.remaining_s(self._clock.monotonic_s())
         return LinkStatus(
             state=self._state,
             since=self._since,
-            reason=reason,
+            reason="; ".join(filter(None, reasons)),
             broker=f"{self._settings.host}:{self._settings.port}",
+            protocol=self._spoken or "",
+            verifiable=verifiable,
             in_flight=outbox.in_flight,
             published=outbox.tally.published_events,
             acknowledged=outbox.tally.acknowledged_events,
@@ -185,19 +197,21 @@ class Link:
 
     async def _connect_for_ever(self, parts: Parts) -> None:
         while True:
+            await asyncio.sleep(self._connect_from_s - self._clock.monotonic_s())
             connected_before = self._connections
             began_s = self._clock.monotonic_s()
+            self._connect_from_s = began_s + self._settings.connect_interval_s
             try:
                 await self._use_connection(parts)
             except StoreforwardError as failure:
                 self._connected = False
-                self._failed(failure)
+                now_s = self._clock.monotonic_s()
+                self._failed(failure, now_s)
+                if self._connections > connected_before:
+                    self._ended(failure, now_s - began_s)
                 if self._again.is_set():
                     await self._go_back()
                     continue
-                lasted = self._connections > connected_before and self._clock.monotonic_s() - began_s >= STABLE_AFTER_S
-                if lasted and getattr(failure, "code", 0) not in QUOTA:
-                    self._backoff.reset()
             await asyncio.sleep(self._backoff.next_s())
 
     async def _use_connection(self, parts: Parts) -> None:
@@ -206,6 +220,7 @@ class Link:
         connection = MqttConnection(
             self._access.endpoint(),
             client_id=f"{self._name.device}@{self._name.site}",  # no other device's names make the same text
+            version=self._protocol.version(self._clock.monotonic_s()),
             keepalive_s=settings.keepalive_s,
             connect_timeout_s=settings.connect_timeout_s,
             login=self._access.login(),
@@ -214,6 +229,9 @@ class Link:
         async with connection:
             self._connections += 1
             self._connected = True
+            self._protocol.connected()
+            self._spoken = connection.version
+            self._connected_at_s = self._clock.monotonic_s()
             self._become(LinkState.ONLINE, "")
             session = Session(parts, connection, state)
             try:
@@ -223,11 +241,23 @@ class Link:
                     await session.say_goodbye()
                 raise
 
-    def _failed(self, failure: StoreforwardError) -> None:
+    def _failed(self, failure: StoreforwardError, now_s: float) -> None:
+        if other := self._protocol.failed(failure, now_s):
+            self._become(LinkState.OFFLINE, f"{failure}; MQTT {other} is tried next")
+            return
         settings_or_broker = isinstance(failure, LinkMisconfigured) or (
             isinstance(failure, BrokerRefused) and failure.code not in QUOTA
         )
         self._become(LinkState.REFUSED if settings_or_broker else LinkState.OFFLINE, str(failure))
+
+    def _ended(self, failure: StoreforwardError, lasted_s: float) -> None:
+        """A connection that had come about is gone: what follows from how it ended."""
+        self._take_overs.ended(failure, lasted_s, self._backoff.ceiling_s)
+        if isinstance(failure, MessageTooLarge) and failure.topic:
+            self._muted.mute(failure.topic, str(failure), self._clock.monotonic_s())
+        good = lasted_s >= STABLE_AFTER_S and not self._take_overs.suspected
+        if good and getattr(failure, "code", 0) not in QUOTA:
+            self._backoff.reset()
 
     def _become(self, state: LinkState, reason: str) -> None:
         if (state, reason) != (self._state, self._reason):
@@ -272,6 +302,18 @@ class Link:
         except BaseException:
             self._outbox.put_back(advances)
             raise
+
+
+def _outbox(log: EventLog, name: DeviceName, settings: LinkSettings, random: Random) -> Outbox:
+    return Outbox(
+        {stream: log.cursor(CLOUD, stream) for stream in Stream},
+        settings if settings.batching == "on" else settings.model_copy(update={"batch_events_max": 1}),
+        random,
+        overhead_bytes=max(
+            packet_overhead_bytes(name.topic(Channel.EVENTS, stream), BATCH_CONTENT_TYPE) for stream in Stream
+        ),
+        parked=parked_ranges(log),
+    )
 
 
 def _percentile_ms(sorted_s: list[float], part: float) -> float | None:

@@ -7,12 +7,15 @@ from typing import Final
 __all__ = [
     "BREAKS_CONNECTION",
     "DELIVERED",
+    "KEEP_ALIVE_TIMEOUT",
     "NO_MATCHING_SUBSCRIBERS",
     "OF_ONE_EVENT",
     "OF_THE_PAYLOAD",
     "PACKET_TOO_LARGE",
     "PARKING",
     "QUOTA",
+    "SESSION_TAKEN_OVER",
+    "UNSUPPORTED_VERSION",
     "reason_name",
 ]
 
@@ -30,6 +33,10 @@ OF_ONE_EVENT: Final = frozenset({PACKET_TOO_LARGE, 0x99})
 """Those of them that one event of a batch may be to blame for."""
 OF_THE_PAYLOAD: Final = frozenset({0x00, 0x80, 0x81, 0x82, 0x83, 0x90, PACKET_TOO_LARGE, 0x99})
 """Reasons for which a broker ends a connection that may lie in what was sent; 0x00: it gave none."""
+
+UNSUPPORTED_VERSION: Final = 0x84
+KEEP_ALIVE_TIMEOUT: Final = 0x8D
+SESSION_TAKEN_OVER: Final = 0x8E
 
 _NAMES: Final[Mapping[int, str]] = MappingProxyType(
     {

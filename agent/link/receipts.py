@@ -36,12 +36,13 @@ RECEIPT_BYTES_MAX: Final = 262_144
 RANGES_MAX: Final = 100
 RECEIPTS_MAX: Final = 64
 DAYS_MAX: Final = 1_000
+SEQUENCE_MAX: Final = 2**40  # no device gets there: a ledger that says so is wrong, and no reason for a new epoch
 
 _STREAMS: Final = {stream.value: stream for stream in Stream}
 
 _Text = Annotated[str, Field(max_length=200)]
-_Count = Annotated[int, Field(ge=0)]
-_Sequence = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=0, le=SEQUENCE_MAX)]
+_Sequence = Annotated[int, Field(ge=1, le=SEQUENCE_MAX)]
 
 
 class _Part(BaseModel):

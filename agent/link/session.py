@@ -21,7 +21,9 @@ from agent.link.errors import ConnectionLost, EndedByUs, ReceiptRefused, Subscri
 from agent.link.eta import Eta
 from agent.link.inbox import Inbox
 from agent.link.ledger_word import LedgerWord
+from agent.link.muted_topics import MutedTopics
 from agent.link.outbox import Outbox
+from agent.link.protocol_choice import MqttVersion
 from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, OF_THE_PAYLOAD, reason_name
 from agent.link.receipts import Gap, Receipts, Rewind, StartEpoch, compare, parse_receipts, tell_of_our_epoch
 from agent.log import CLOUD, EventLog, Place
@@ -32,6 +34,7 @@ from agent.topics import Channel, DeviceName
 __all__ = ["BATCH_CONTENT_TYPE", "Parts", "Session"]
 
 BATCH_CONTENT_TYPE: Final = "application/cloudevents-batch+json"
+EVENT_CONTENT_TYPE: Final = "application/cloudevents+json"  # CloudEvents MQTT binding 1.0.2, 3.2: one structured event
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class Parts:
     settings: LinkSettings
     clock: Clock
     ledger: LedgerWord
+    muted: MutedTopics
     inbox: Inbox
     reader: Executor
     """Reads the log, one batch at a time."""
@@ -89,6 +93,7 @@ class Session:
                 asyncio.create_task(self._renew_state(), name="link state"),
                 asyncio.create_task(self._hear_others(), name="link inbox"),
                 asyncio.create_task(self._be_asked_again(), name="link again"),
+                asyncio.create_task(self._miss_receipts(), name="link receipts"),
             )
         except ConnectionLost as lost:
             suspicious = not isinstance(lost, EndedByUs) and lost.code in OF_THE_PAYLOAD
@@ -115,6 +120,8 @@ class Session:
             receipts = ledger.pending
         if receipts is None:
             return
+        ledger.spoke(unasked=False)
+        ledger.still_lacks(action for action in self._compare(receipts, cursors) if isinstance(action, Rewind))
         if await self._rewind(self._compare(receipts, cursors)):
             await self._rewind(self._compare(receipts, cursors))  # retention may have come in between, but cannot now
         for action in self._compare(receipts, cursors):
@@ -145,11 +152,15 @@ class Session:
     async def _receipts_on_connect(self) -> Receipts | None:
         """The newest receipts within `receipt_wait_s`; what lags behind our cursors gets that long to catch up."""
         receipts: Receipts | None = None
+        if self._is_muted(self._receipt_topic):
+            return None
         try:
             async with asyncio.timeout(self._parts.settings.receipt_wait_s):
                 await self._connection.subscribe(self._receipt_topic)
                 async for event in self._connection:
                     found = self._receipts_in(event)
+                    if isinstance(event, Message):
+                        self._connection.acknowledge(event)
                     if found is None:
                         continue
                     actions = self._compare(found)
@@ -195,6 +206,7 @@ class Session:
         """
         ledger = self._parts.ledger
         first, self._ledger_heard = not self._ledger_heard, True
+        ledger.spoke(unasked=not first)
         asked = self._compare(receipts)
         rewinds = [action for action in asked if isinstance(action, Rewind)]
         reasons = [action.reason for action in asked if isinstance(action, StartEpoch)]
@@ -220,14 +232,23 @@ class Session:
     async def _take_answers(self, acknowledged_before: Mapping[Stream, Place]) -> None:
         async for event in self._connection:
             if isinstance(event, PubAck):
-                self._parts.outbox.puback(event.mid, event.code, self._parts.clock.monotonic_s())
+                outbox, now_s = self._parts.outbox, self._parts.clock.monotonic_s()
+                in_flight = outbox.in_flight
+                outbox.puback(event.mid, event.code, now_s)
+                if outbox.in_flight < in_flight:  # it was of events, not of our state
+                    self._parts.ledger.broker_took(now_s)
                 self._parts.work.set()
                 self._parts.moved.set()
-            elif event.topic != self._receipt_topic and not self._parts.inbox.put(event.topic, event.payload):
-                raise EndedByUs("connecting again: more came down than can be taken at once")
+            elif event.topic != self._receipt_topic:
+                done = partial(self._connection.acknowledge, event)
+                if not self._parts.inbox.put(event.topic, event.payload, done):
+                    raise EndedByUs("connecting again: more came down than can be taken at once")
+                continue
             receipts = self._receipts_in(event)
             if receipts and not self._repeats(event, receipts):
                 self._hear_late(receipts, acknowledged_before)
+            if isinstance(event, Message):
+                self._connection.acknowledge(event)
 
     async def _hear_others(self) -> None:
         """Subscribe to what others want, now and as they ask for more."""
@@ -240,7 +261,25 @@ class Session:
         await self._parts.again.wait()
         raise EndedByUs("connecting again: events are to be sent once more")
 
+    def _is_muted(self, topic_filter: str) -> bool:
+        why = self._parts.muted.reason(topic_filter, self._parts.clock.monotonic_s())
+        if why:
+            _warn("link.not_heard", f"{topic_filter} is not listened to: {why}")
+        return bool(why)
+
+    async def _miss_receipts(self) -> None:
+        """An MQTT 3.1.1 broker acknowledges what it throws away: of that, a ledger cannot speak unless it is asked."""
+        ledger, clock = self._parts.ledger, self._parts.clock
+        if self._connection.version is MqttVersion.V5:
+            await asyncio.Event().wait()
+        while (left_s := ledger.silence_left_s(clock.monotonic_s())) > 0:
+            await asyncio.sleep(left_s)
+        ledger.asked()
+        raise EndedByUs("connecting again: the ledger has not said that it got what the broker took")
+
     async def _subscribe(self, topic_filter: str) -> None:
+        if self._is_muted(topic_filter):
+            return
         try:
             await self._connection.subscribe(topic_filter)
         except SubscriptionRefused as refused:
@@ -271,9 +310,10 @@ class Session:
             if publish is None:
                 self._parts.moved.set()
                 continue
-            mid = self._connection.publish(
-                self._topics[publish.stream], publish.payload, content_type=BATCH_CONTENT_TYPE
-            )
+            content_type, payload = BATCH_CONTENT_TYPE, publish.payload
+            if self._parts.settings.batching == "off":
+                content_type, payload = EVENT_CONTENT_TYPE, payload[1:-1]  # an array of one
+            mid = self._connection.publish(self._topics[publish.stream], payload, content_type=content_type)
             outbox.handed_over(publish, mid, clock.monotonic_s())
 
     async def _work_or(self, wait_s: float | None) -> None:

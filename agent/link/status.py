@@ -44,6 +44,10 @@ class LinkStatus:
     reason: str
     """In plain words; empty when all is well."""
     broker: str
+    protocol: str
+    """The MQTT version of the last connection that came about; empty before the first."""
+    verifiable: bool
+    """Whether what the broker does not take is noticed: by MQTT 5's reason codes, or by the ledger's receipts."""
     in_flight: int
     """Publishes without an answer."""
     published: int

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from agent.errors import StorageFailed, StoreInUse
+from agent.private_file import make_folder
 
 __all__ = ["StoreLock"]
 
@@ -29,7 +30,7 @@ class StoreLock:
         """
         file = folder / "lock"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise StorageFailed(f"cannot write {file}: {error.strerror}; check the folder's owner") from error

@@ -81,23 +81,29 @@ class Mark:
     def opened(self) -> None:
         """They are open. The folder is fsynced for the new -wal's name too: SQLite minds no fault of its own there.
 
+        That comes first: a mark that knows a -wal whose name is lost in a cut of the power would tell of lost events.
+
         Raises:
             StorageFailed: the folder cannot be written.
         """
-        self._remember(OPENED, durably=False)
         try:
             sync_folder(self._mark.parent)
         except OSError as error:
             raise self._unwritable(error) from error
+        self._remember(OPENED, durably=False)
 
     def closing(self) -> None:
-        """Before SQLite closes the files, and deletes the -wal."""
+        """Before SQLite closes the files and deletes the -wal: after a cut of the power, maybe all that is known."""
         with suppress(StorageFailed):
-            self._remember(OPENING, durably=False)
+            self._remember(OPENING)
 
     def closed(self) -> None:
-        """All connections of ours are closed. Where a reader's keeps the -wal, it is remembered."""
-        with suppress(StorageFailed):  # the log is closed all the same; the next opening knows less
+        """All connections of ours are closed. Where a reader's keeps the -wal, it is remembered.
+
+        The folder is fsynced first: a -wal that came back after a cut of the power would not be known again.
+        """
+        with suppress(OSError, StorageFailed):  # the log is closed all the same; the next opening knows less
+            sync_folder(self._mark.parent)
             self._remember(OPENED if _size(wal_of(self._file)) else CLOSED)
 
     def _foreign_wal(self, why: str) -> LogUnreadable:

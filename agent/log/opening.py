@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class Opening(NamedTuple):
-    """An open store, and how its file was found; `put_aside` says why the file before it was put aside just now."""
+    """An open store, and how its file was found; `put_aside` says of a new one why the file before it was put aside."""
 
     file: Path
     store: Store
@@ -50,17 +50,16 @@ class Opening(NamedTuple):
             return Store(file, settings, boot=boot_id(), reopened=reopened)
 
         finish(file.parent)
-        pending = [old.reason for old in old_logs(file.parent) if old.progress is Progress.PENDING]
-        if pending and not file.exists():  # by an opening that came no further
-            return cls(file, store(), pending[-1], Verdict.AS_LEFT)
         reason = condemned(file.parent)
         if not reason:
             verdict = Mark(file).judge()
             try:
                 bring_up_to_date(file, lock)
-                return cls(file, store(), "", verdict)
+                opened = store()
             except LogDamaged as damaged:
                 reason = str(damaged)
+            else:
+                return cls(file, opened, "" if opened.state.epochs else _put_aside_before(file.parent), verdict)
         put_aside(file.parent, reason, at_ms)
         return cls(file, store(), reason, Verdict.AS_LEFT)
 
@@ -89,3 +88,8 @@ class Opening(NamedTuple):
             log_event(logger, logging.ERROR, "log.journal_lost", message)
             return ()
         return facts.journal
+
+
+def _put_aside_before(folder: Path) -> str:
+    """Why a log was put aside by an opening that was killed before the new one had its first epoch."""
+    return next((old.reason for old in reversed(old_logs(folder)) if old.progress is Progress.PENDING), "")

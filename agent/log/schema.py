@@ -7,6 +7,7 @@ is the format's version.
 """
 
 import sqlite3
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from agent.errors import EnvironmentFault, LogDamaged, LogUnreadable, StorageFai
 from agent.event_types import Stream
 from agent.log.damage.wal import WalFrames, damaged_header, keep_wal
 from agent.log.records import SEQUENCE_BITS, SEQUENCE_MASK
+from agent.private_file import sync_file, sync_folder
 
 __all__ = [
     "ADDED",
@@ -36,6 +38,7 @@ __all__ = [
 
 FORMAT: Final = 2
 PAGE_BYTES: Final = 4_096
+DRAFT: Final = "events.draft.sqlite"
 BUSY_TIMEOUT_MS: Final = 5_000
 WAL_BYTES_KEPT: Final = 16 * 1_048_576
 FRAMES_UNKNOWN: Final = 1 << 40  # as if all were valid
@@ -151,6 +154,8 @@ def open_writer(file: Path, *, size_bytes_max: int) -> sqlite3.Connection:
         StorageFailed: when the folder cannot be written.
     """
     frames = frames_of(file)
+    if not file.exists():
+        _make(file)
     try:
         connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=256)
     except sqlite3.Error as error:
@@ -192,6 +197,31 @@ def check_format(file: Path, version: int) -> None:
         raise LogUnreadable(f"{file} is no event log: move it aside to start a new log, and keep it")
 
 
+def _make(file: Path) -> None:
+    """A log without events appears whole: one that a power cut tore in the making would be taken for a damaged one."""
+    draft = file.with_name(DRAFT)
+    try:
+        for left in (draft, wal_of(draft), shm_of(draft)):
+            left.unlink(missing_ok=True)
+        with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            _lay_out(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+            _create(connection, set())
+        sync_file(draft)
+        draft.rename(file)
+        sync_folder(file.parent)
+    except sqlite3.Error as error:
+        raise fault_of(file, error) from error
+    except OSError as error:
+        raise StorageFailed(f"cannot make {file}: {error.strerror}; check the folder's owner and the disk") from error
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    """Before there are tables."""
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+
+
 def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int, frames: WalFrames) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -201,8 +231,7 @@ def _prepare(connection: sqlite3.Connection, file: Path, size_bytes_max: int, fr
     if tables and version < FORMAT:
         raise LogUnreadable(f"{file} has format {version}: start the agent again, it brings it to {FORMAT}")
     if not tables:
-        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        _lay_out(connection)
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise StorageFailed(f"{file}: this file system cannot hold a write-ahead log; use a local disk")

@@ -272,6 +272,7 @@ class Store:
             if isinstance(fault, StorageFull):
                 self._roll_back()
                 return fault
+            self._mark.closing()
             self._connection.close()
             self._connection = None
             self._open()

@@ -19,7 +19,7 @@ from agent.log.lock import StoreLock
 from agent.log.room import Ballast
 from agent.log.schema import FORMAT, frames_of, open_reader
 from agent.log_lines import log_event
-from agent.private_file import give_to_owner
+from agent.private_file import give_to_owner, sync_folder
 
 __all__ = ["bring_up_to_date"]
 
@@ -77,6 +77,7 @@ def _place_for_copy(file: Path, version: int) -> Path:
         for one in (folder.parent, folder):
             one.mkdir(mode=0o750, exist_ok=True)
             give_to_owner(one, file.parent)
+            sync_folder(one.parent)
     except OSError as error:
         raise StorageFailed(f"cannot make {folder}: {error.strerror}; check the folder's owner") from error
     return folder / file.name

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -79,11 +80,11 @@ class PackShelf:
         draft.replace(whole)
         return whole
 
-    def note_applied(self, name: str, manifest: Manifest) -> None:
-        """From now on this version of the set counts; older packs are cleared away."""
+    def note_applied(self, name: str, manifest: Manifest, coming: AbstractSet[str] = frozenset()) -> None:
+        """From now on this version of the set counts; packs that neither count nor are `coming` are cleared away."""
         sets = {**self._read_applied().sets, name: manifest}
         self._write(self._applied_file, _Applied(sets=sets).model_dump_json(indent=1).encode())
-        kept = {counts.sha256 for counts in sets.values()}
+        kept = coming | {counts.sha256 for counts in sets.values()}
         for pack in self._folder.iterdir():
             if pack.is_dir() and pack.name not in kept:
                 shutil.rmtree(pack, ignore_errors=True)

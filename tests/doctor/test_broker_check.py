@@ -211,8 +211,9 @@ async def test_a_captive_portal_with_a_certificate_of_its_own_is_told_by_its_nam
 async def test_a_broker_of_mqtt_3_1_1_is_told_as_such(tmp_path: Path) -> None:
     async with running_broker("iotcore", tmp_path / "broker", config=IOTCORE_3_1_1) as broker:
         found = await looked(tmp_path, broker.port)
-    assert found["mqtt"].severity is PROBLEM
-    assert found["mqtt"].text == f"127.0.0.1:{broker.port} speaks MQTT 3.1.1 only: {NOT_VERIFIABLE}"
+    assert found["mqtt"].severity is WARNING
+    assert found["mqtt"].text == f"MQTT 3.1.1, 127.0.0.1:{broker.port} has no MQTT 5: {NOT_VERIFIABLE}"
+    assert found["round trip"].severity is OK
 
 
 @pytest.mark.case("N4")
@@ -222,9 +223,14 @@ async def test_a_broker_that_refuses_the_version_in_the_words_of_3_1_1_is_told_a
         writer.write(b"\x20\x02\x00\x00" if body[6] == 4 else b"\x20\x02\x00\x01")
         await writer.drain()
 
+        await reader.read()
+
     async with serving(old) as port:
-        found = await looked(tmp_path, port)
+        found = await looked(tmp_path, port, connect_timeout_s=0.3)
+        demanding = await looked(tmp_path, port, protocol="5")
     assert NOT_VERIFIABLE in found["mqtt"].text
+    assert demanding["mqtt"].severity is PROBLEM
+    assert "does not speak MQTT 5" in demanding["mqtt"].text
 
 
 @pytest.mark.parametrize(("code", "says"), [(0x86, "wrong user name or password"), (0x87, "may not connect")])

@@ -14,6 +14,7 @@ from agent.clock import SystemClock
 from agent.fleet.header import HeaderCounters
 from agent.fleet.topics import FleetTopic, ProtocolVersion, VehicleIdentity
 from agent.fleet.vehicle_connection import VehicleConnection
+from agent.link import Endpoint, MqttConnection, MqttVersion
 from agent.settings import LinkSettings
 from agent.topics import DeviceName
 from sim.broker import Broker, BrokerKind, running_broker
@@ -162,6 +163,17 @@ async def seconds_until_online_is_retained(broker: Broker, desk: Desk) -> float:
         await until(lambda: bool(late.words))
         assert late.of(FleetTopic.CONNECTION)[0].retained
     return waited_s
+
+
+async def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(tmp_path: Path) -> None:
+    async with (
+        running_broker("iotcore", tmp_path, mqtt_5=False) as broker,
+        Desk.connected(broker.port) as desk,
+        MqttConnection(Endpoint("127.0.0.1", broker.port), client_id="master", version=MqttVersion.V3) as master,
+    ):
+        await desk.online()
+        master.publish(VEHICLE.topic(FleetTopic.ORDER), b"1")
+        await until(lambda: desk.heard == [(FleetTopic.ORDER, b"1")])
 
 
 @both_brokers

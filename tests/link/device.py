@@ -22,7 +22,7 @@ from tests.examples import EXAMPLES
 from tests.link.peers import until
 
 NAME: Final = DeviceName("store-1", "box-1")
-QUICK: Final = {"backoff_min_s": 0.02, "backoff_max_s": 0.2, "receipt_wait_s": 0.2}
+QUICK: Final = {"backoff_min_s": 0.02, "backoff_max_s": 0.2, "connect_interval_s": 0, "receipt_wait_s": 0.2}
 SALE, SCAN, STOCK, SENSOR = "pos.sale.v1", "pos.scan.v1", "stock.level.v1", "environment.v1"
 
 
@@ -75,7 +75,8 @@ class Device:
 
 @asynccontextmanager
 async def device(folder: Path, port: int, **changes: Any) -> AsyncIterator[Device]:  # Any: link settings by name
-    """A device whose link runs, with its log in `folder/log`."""
+    """A device whose link runs, with its log in `folder/log`; `inbox` may be among the changes."""
+    inbox = changes.pop("inbox", None)
     clock = SystemClock()
     new_id = IdFactory(clock.wall, Random())
     log = EventLog.open(folder / "log", LogSettings(), clock=clock, new_id=new_id)
@@ -90,6 +91,7 @@ async def device(folder: Path, port: int, **changes: Any) -> AsyncIterator[Devic
             random=Random(),
             new_id=new_id,
             version="1.2.3",
+            inbox=inbox,
         )
         one = Device(log, link, asyncio.create_task(link.run(), name="link"), decoder)
         try:
@@ -138,7 +140,7 @@ class Cloud:
                 self.states.append(json.loads(message.payload))
             else:
                 self.batches.setdefault(message.topic.value.rpartition("/")[2], []).append(message.payload)
-                self.content_types.add(vars(message.properties)["ContentType"])
+                self.content_types.add(vars(message.properties).get("ContentType", ""))
 
     @classmethod
     @asynccontextmanager

@@ -12,9 +12,9 @@ DEADLINE_S = 20.0
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
     """Returns when the condition holds."""
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(deadline_s):
         while not condition():
             await asyncio.sleep(0.005)
 

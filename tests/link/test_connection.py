@@ -1,7 +1,6 @@
 """One MQTT 5 connection: both brokers, a broker behind TLS, and servers that are no brokers at all."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import get_args
 
@@ -26,6 +25,7 @@ from sim.broker import BrokerKind, BrokerLimits, running_broker
 from sim.network import FaultProxy
 from tests.link.certificates import Authority
 from tests.link.peers import DEADLINE_S, connack, read_packet, serving, tls_in_front_of, until
+from tests.link.raw_broker import broker_that
 
 KINDS: tuple[BrokerKind, ...] = get_args(BrokerKind)
 
@@ -226,6 +226,7 @@ async def test_an_idle_connection_stays_by_its_keep_alive(kind: BrokerKind, tmp_
         assert await following(device) in (PubAck(mid, 0x00), PubAck(mid, 0x10))
 
 
+@pytest.mark.case("N2")
 async def test_a_silent_line_ends_the_connection_after_the_keep_alive(tmp_path: Path) -> None:
     async with (
         running_broker("mosquitto", tmp_path) as broker,
@@ -272,23 +273,6 @@ async def test_a_reader_that_does_not_keep_up_stops_the_reading_not_the_messages
 
 
 # --- with servers that misbehave ----------------------------------------------------------------------------------
-
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-def broker_that(answer: bytes, then: Talk | None = None) -> Talk:
-    """A server that reads CONNECT, answers with some bytes, and then plays on or reads until the end."""
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_packet(reader)
-        writer.write(answer)
-        await writer.drain()
-        if then:
-            await then(reader, writer)
-        while await reader.read(1_000):
-            pass
-
-    return script
 
 
 @pytest.mark.parametrize(
@@ -392,8 +376,9 @@ async def test_a_subscription_ends_with_its_connection() -> None:
             await device.subscribe("a/#")
 
 
-async def test_an_answer_to_nothing_and_a_second_connack_are_ignored() -> None:
-    answer = connack() + connack() + b"\x40\x02\x00\x63" + b"\xe0\x00"
+async def test_answers_to_nothing_are_ignored() -> None:
+    puback, suback = b"\x40\x02\x00\x63", b"\x90\x04\x00\x63\x00\x00"
+    answer = connack() + puback + puback + suback + b"\xd0\x00" + b"\xe0\x00"
     async with serving(broker_that(answer)) as port, connection(port) as device:
         with pytest.raises(ConnectionLost, match="without a reason"):
             await following(device)

@@ -85,6 +85,7 @@ async def test_a_restart_goes_on_where_the_last_run_ended(kind: BrokerKind, tmp_
 
 
 @both_brokers
+@pytest.mark.case("N9")
 async def test_a_killed_broker_loses_nothing_and_no_cursor_moves_without_it(kind: BrokerKind, tmp_path: Path) -> None:
     async with running_broker(kind, tmp_path / "broker") as broker:
         with closing(Ledger.open(tmp_path / "ledger.sqlite", SystemClock())) as ledger:
@@ -139,6 +140,7 @@ async def test_a_line_that_breaks_again_and_again_loses_nothing(kind: BrokerKind
 
 
 @both_brokers
+@pytest.mark.case("N2")
 async def test_a_line_that_swallows_everything_is_given_up_and_tried_anew(kind: BrokerKind, tmp_path: Path) -> None:
     async with (
         running_broker(kind, tmp_path / "broker") as broker,

@@ -1,6 +1,7 @@
 """What the users of a log were told up to a moment, and whether a log found later keeps to it."""
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,13 +17,28 @@ from agent.log import CLOUD, START, EventLog, JournalEntry, Place
 from agent.settings import LogSettings
 from tests.log.world import SetClock, event, new_ids, raw
 
-__all__ = ["JOURNAL", "Told"]
+__all__ = ["JOURNAL", "Told", "WrongWords"]
 
 JOURNAL: Final = "calls"
 """Each call with a journal entry stores its own name there."""
 
 At = tuple[str, int, int, str]
 """Stream, number of the epoch, sequence and id."""
+
+
+class WrongWords(Exception):
+    """Whoever was killed, or lost its power, did nothing to the files that anybody should be told of."""
+
+    @classmethod
+    def forbid(cls) -> None:
+        """In this process, from now on."""
+
+        class Ear(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                if "not as it was left" in record.getMessage():
+                    raise cls(record.getMessage())
+
+        logging.getLogger().addHandler(Ear())
 
 
 @dataclass
@@ -58,6 +74,11 @@ class Told:
             case {"epoch": epoch_id}:
                 self.epochs.append(epoch_id)
 
+    @property
+    def promises(self) -> str:
+        """Other words, other promises."""
+        return f"{len(self.answered)} {self.cursors} {self.may_go} {self.epochs}"
+
     def move(self, stream: Stream, place: Place) -> None:
         """A cursor's move was asked for."""
         self.cursors.setdefault(stream, [START]).append(place)
@@ -71,7 +92,7 @@ class Told:
         clock = SetClock()
         try:
             log = EventLog.open_inline(folder, LogSettings(), clock=clock, new_id=new_ids(77))
-        except StoreforwardError as error:
+        except (StoreforwardError, WrongWords) as error:
             return [f"it does not open: {error}"]
         try:
             return [*self._check(log)]

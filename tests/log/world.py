@@ -3,13 +3,13 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from agent.clock import IdFactory
 from agent.device_events import EpochStarted
@@ -25,6 +25,7 @@ __all__ = [
     "audit_event",
     "event",
     "events",
+    "finish",
     "inline_log",
     "new_ids",
     "raw",
@@ -33,6 +34,7 @@ __all__ = [
     "threaded_log",
 ]
 
+Answer = TypeVar("Answer")
 NOON: Final = datetime(2026, 3, 2, 12, tzinfo=UTC)
 BODIES: Final[dict[Stream, tuple[str, dict[str, Any]]]] = {  # Any: a JSON object
     Stream.SALES: ("pos.void.v1", {"till_id": "till-1", "basket_id": "b-1", "line": 1}),
@@ -121,6 +123,16 @@ async def threaded_log(
     finally:
         async with asyncio.timeout(20):
             await log.close()
+
+
+def finish(work: Coroutine[Any, Any, Answer]) -> Answer:  # Any: as asyncio has it
+    """The result of a coroutine that has nothing to wait for: the inline form commits before it returns."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        answer: Answer = done.value
+        return answer
+    raise AssertionError("it waited")
 
 
 def read_all(log: EventLog, stream: Stream = Stream.SALES, after: Place = START) -> list[StoredEvent]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
@@ -35,19 +36,32 @@ async def test_while_an_applier_hangs_the_link_stays_up_and_afterwards_the_newes
     packs = Packs(PackShelf(tmp_path), {"offers": apply})
     inbox = PackInbox(packs, DeviceName("store-1", "box-1"))
     keeping = asyncio.create_task(inbox.keep())
+    put = 0
+    done: list[int] = []
+
+    def take(topic: str, payload: bytes) -> bool:
+        nonlocal put
+        put += 1
+        return inbox.put(topic, payload, partial(done.append, put))
+
+    async def all_done() -> bool:
+        return sorted(done) == list(range(1, put + 1))
+
     try:
         for version in (1, 2):
             pack = b"pack %d" % version
-            assert inbox.put(TOPIC, manifest(pack, version))
+            assert take(TOPIC, manifest(pack, version))
             if version == 1:
                 await asyncio.wait_for(inbox.next_filter(), 10)
-            assert inbox.put(f"{TOPIC}/{sha256(pack).hexdigest()}/0", pack)
+            assert take(f"{TOPIC}/{sha256(pack).hexdigest()}/0", pack)
             assert await asyncio.to_thread(hanging.wait, 10)
         for version in range(3, 3 + 3 * MESSAGES_WAITING_MAX):  # as after so many reconnects
-            assert inbox.put(TOPIC, manifest(b"newest", version)), "the link would end the connection"
+            assert take(TOPIC, manifest(b"newest", version)), "the link would end the connection"
+        await until(all_done)  # else receipts would wait behind them at the broker
+        assert packs.version("offers") == 0
         go_on.set()
         await asyncio.wait_for(inbox.next_filter(), 10)
-        assert inbox.put(f"{TOPIC}/{sha256(b'newest').hexdigest()}/0", b"newest")
+        assert take(f"{TOPIC}/{sha256(b'newest').hexdigest()}/0", b"newest")
 
         async def counts() -> bool:
             return packs.version("offers") == version
@@ -55,3 +69,33 @@ async def test_while_an_applier_hangs_the_link_stays_up_and_afterwards_the_newes
         await until(counts)
     finally:
         keeping.cancel()
+
+
+async def test_a_chunk_is_done_once_it_is_on_disk_and_not_before(tmp_path: Path) -> None:
+    packs = Packs(PackShelf(tmp_path), {"offers": lambda _: None})
+    inbox = PackInbox(packs, DeviceName("store-1", "box-1"))
+    found: list[bool] = []
+    name = sha256(b"0123456789abc").hexdigest()
+    chunk = tmp_path / name / "chunk-00000"
+    assert inbox.put(TOPIC, manifest(b"0123456789abc", 1), lambda: None)
+    assert inbox.put(f"{TOPIC}/{name}/0", b"0123456789", lambda: found.append(chunk.exists()))
+    assert not found
+    keeping = asyncio.create_task(inbox.keep())
+
+    async def told() -> bool:
+        return bool(found)
+
+    try:
+        await until(told)
+    finally:
+        keeping.cancel()
+    assert found == [True]
+
+
+def test_what_is_not_for_packs_is_done_at_once(tmp_path: Path) -> None:
+    inbox = PackInbox(Packs(PackShelf(tmp_path), {"offers": lambda _: None}), DeviceName("store-1", "box-1"))
+    done: list[str] = []
+    others = ["no topic", "sf/v1/store-1/box-1/dat/others", "sf/v1/store-1/box-1/ack", TOPIC]
+    for topic in others:
+        assert inbox.put(topic, b"", partial(done.append, topic))
+    assert done == others

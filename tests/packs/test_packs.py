@@ -37,6 +37,7 @@ class Device:
         parts = chunks(pack)
         for number in range(len(parts)) if numbers is None else numbers:
             self.packs.chunk("offers", name, number, parts[number])
+            self.packs.apply("offers")
 
 
 @given(pack=st.binary(min_size=1, max_size=95), order=st.randoms(use_true_random=False))
@@ -66,6 +67,7 @@ def test_a_pack_with_another_hash_changes_nothing_and_is_told(tmp_path: Path) ->
     device.packs.manifest("offers", manifest(good, 2))
     for number, part in enumerate(bad):
         device.packs.chunk("offers", sha256(good).hexdigest(), number, part)
+    device.packs.apply("offers")
     assert device.applied == [b"first pack here"]
     assert device.packs.version("offers") == 1
     assert "another hash" in device.packs.problems["offers"]
@@ -111,6 +113,7 @@ def test_a_chunk_of_another_size_is_refused(tmp_path: Path) -> None:
     device = Device(tmp_path)
     device.packs.manifest("offers", manifest(pack))
     device.packs.chunk("offers", sha256(pack).hexdigest(), 0, b"too long a chunk")
+    device.packs.apply("offers")
     assert "none of pack" in device.packs.problems["offers"]
     assert not device.applied
 
@@ -126,6 +129,7 @@ def test_an_applier_that_fails_by_a_fault_of_ours_is_told_and_harms_no_other_set
     for name in packs.sets:
         packs.manifest(name, manifest(b"x"))
         packs.chunk(name, sha256(b"x").hexdigest(), 0, b"x")
+        packs.apply(name)
     assert "our fault: IndexError" in packs.problems["catalogue"]
     assert packs.version("catalogue") == 0
     assert packs.version("offers") == len(applied) == 1
@@ -138,5 +142,27 @@ def test_an_applier_that_refuses_leaves_the_version_before(tmp_path: Path) -> No
     packs = Packs(PackShelf(tmp_path), {"offers": refuse})
     packs.manifest("offers", manifest(b"x"))
     packs.chunk("offers", sha256(b"x").hexdigest(), 0, b"x")
+    packs.apply("offers")
     assert packs.version("offers") == 0
     assert "sku" in packs.problems["offers"]
+
+
+def test_a_newer_version_may_arrive_while_one_is_applied_and_counts_next(tmp_path: Path) -> None:
+    applied: list[bytes] = []
+    first, second = b"first", b"second pack"
+
+    def apply(file: Path) -> None:
+        applied.append(file.read_bytes())
+        if len(applied) == 1:
+            packs.manifest("offers", manifest(second, 2))
+            packs.chunk("offers", sha256(second).hexdigest(), 0, second[:CHUNK])
+
+    packs = Packs(PackShelf(tmp_path), {"offers": apply})
+    packs.manifest("offers", manifest(first))
+    packs.chunk("offers", sha256(first).hexdigest(), 0, first)
+    packs.apply("offers")
+    assert packs.version("offers") == 1
+    assert packs.missing("offers") == [1]
+    packs.chunk("offers", sha256(second).hexdigest(), 1, second[CHUNK:])
+    packs.apply("offers")
+    assert (packs.version("offers"), applied) == (2, [first, second])

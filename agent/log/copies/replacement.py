@@ -5,14 +5,13 @@ is put aside as a damaged one is, and the new one takes its place) is done again
 opens the log next. So at no moment a log can be opened that is neither, or with the other's -wal.
 """
 
-import os
 import shutil
 from pathlib import Path
 from typing import Final
 
 from agent.errors import StorageFailed
 from agent.log.damage.aside import MARK, MOVED, finish_moves, put_aside
-from agent.private_file import give_to_owner, sync_folder
+from agent.private_file import give_to_owner, sync_file, sync_folder
 
 __all__ = ["FILE", "REASON", "decide", "finish", "stage"]
 
@@ -34,8 +33,7 @@ def stage(folder: Path) -> Path:
 
 def decide(folder: Path, at_ms: int) -> None:
     """From here on the new file is the log, once `finish` has done what is left to do."""
-    with (folder / _STAGE / FILE).open("rb") as opened:
-        os.fsync(opened.fileno())
+    sync_file(folder / _STAGE / FILE)
     sync_folder(folder / _STAGE)
     (folder / _STAGE).rename(folder / f"{_DECIDED}{at_ms}")
     sync_folder(folder)

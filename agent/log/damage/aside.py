@@ -6,7 +6,6 @@ its write-ahead log are never parted.
 """
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -15,7 +14,7 @@ from typing import Any, Final, Self
 
 from agent.errors import StorageFailed
 from agent.log.damage.wal import KEPT_WAL
-from agent.private_file import sync_folder
+from agent.private_file import sync_file, sync_folder
 
 __all__ = ["MOVED", "OldLog", "Progress", "condemn", "condemned", "finish_moves", "old_logs", "put_aside"]
 
@@ -76,7 +75,7 @@ class OldLog:
         del told["folder"]
         note, new = self.folder / NOTE, self.folder / f"{NOTE}.new"
         new.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        _sync(new)
+        sync_file(new)
         new.replace(note)
         sync_folder(self.folder)
 
@@ -86,7 +85,7 @@ def condemn(folder: Path, reason: str) -> None:
     with suppress(OSError):
         mark = folder / CONDEMNED
         mark.write_text(reason[:REASON_CHARS_MAX] + "\n", encoding="utf-8")
-        _sync(mark)
+        sync_file(mark)
         sync_folder(folder)
 
 
@@ -146,8 +145,3 @@ def _move(folder: Path, old: OldLog) -> OldLog:
     moved = replace(old, progress=Progress.PENDING)
     moved.write()
     return moved
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,18 +24,21 @@
 
 #define DESCRIPTORS_MAX 4096
 #define FILES_MAX 65536
+#define ROOM (3 * PATH_MAX)
 #define FORKED_FILES_MAX 1000
 #define DIE (-1)    /* as an error to fail with: the process ends at once, as by SIGKILL */
-#define FOLDER (-1) /* as the number of a file: the watched folder itself */
+#define FOLDER (-1) /* as the number of a file: the watched folder, or one below it whose name follows */
 
 /* Kinds of records; the reader in Python has the same letters. */
-#define CREATE 'C'   /* a file was made: its name follows */
+#define CREATE 'C'   /* a file was made, or met (then `at` is negative): `at` is its inode, its name follows */
 #define WRITE 'W'    /* the written bytes follow */
 #define TRUNCATE 'T' /* `at` is the new size */
 #define SYNC 'S'
 #define SYNC_FAILED 'X'
 #define UNLINK 'U' /* a name follows */
-#define RENAME 'R' /* two names follow, with a NUL between */
+#define RENAME 'R' /* two names follow, with a NUL between; they may be folders */
+#define LINK 'L'   /* as above: a second name */
+#define FOLDER_MADE 'D' /* a name follows */
 #define MARK 'M'   /* bytes of the recorded program follow */
 
 struct record {
@@ -49,10 +53,12 @@ static char folder[PATH_MAX]; /* empty: nothing is watched */
 static size_t folder_length;
 static int trace = -1;
 static int file_of[DESCRIPTORS_MAX]; /* 0: not watched */
+static char *folder_of[DESCRIPTORS_MAX]; /* the name of a FOLDER below the watched one, as it was opened */
 static struct { dev_t device; ino_t inode; char name[128]; } files[FILES_MAX];
 static int file_count;
 
 static struct { char kind; char ending[64]; long from, count, seen; int error; long delay_ms; } fault;
+static long life; /* so many calls from now the process dies, as by SIGKILL; 0: it lives */
 
 #define REAL(call) \
     static __typeof__(call) *original; \
@@ -75,7 +81,13 @@ static void put(char kind, int file, int64_t at, const void *body, size_t bytes)
     if (trace >= 0 && syscall(SYS_writev, trace, parts, 2) != (long)(sizeof head + bytes)) abort();
 }
 
-/* The part of a path behind the folder, or NULL: files lie in it directly. */
+/* A call that changes something, or may: the process may die right before it. */
+static void step(const char *path) {
+    if (!path || !life || --life) return;
+    kill(getpid(), SIGKILL);
+}
+
+/* The part of a path behind the folder, or NULL. */
 static const char *inside(const char *path) {
     if (!folder_length || strncmp(path, folder, folder_length)) return NULL;
     if (path[folder_length] == '\0') return "";
@@ -94,7 +106,7 @@ static int known_file(const char *name, int created) {
     files[file_count].device = seen.st_dev;
     files[file_count].inode = seen.st_ino;
     snprintf(files[file_count].name, sizeof files[0].name, "%s", name);
-    put(CREATE, file_count, created, name, strlen(name));
+    put(CREATE, file_count, created ? (int64_t)seen.st_ino : -(int64_t)seen.st_ino, name, strlen(name));
     return file_count;
 }
 
@@ -121,7 +133,7 @@ static void read_control(void) {
 static int failing(char kind, int file) {
     if (control) read_control();
     if (fault.kind != kind || file == 0) return 0;
-    const char *name = file == FOLDER ? "" : files[file].name;
+    const char *name = file == FOLDER ? "/" : files[file].name;
     size_t length = strlen(name), ending = strlen(fault.ending);
     if (length < ending || strcmp(name + length - ending, fault.ending)) return 0;
     fault.seen++;
@@ -156,6 +168,7 @@ void tap_stop(void) {
     trace = -1;
     folder_length = 0;
     fault.kind = 0;
+    life = 0;
     pthread_mutex_unlock(&lock);
 }
 
@@ -186,17 +199,33 @@ void tap_forget(void) {
     pthread_mutex_unlock(&lock);
 }
 
+/* Let the process die before call number `calls` from now on, of those that may change the folder. */
+void tap_die(long calls) { life = calls; }
+
 /* How many calls the last `tap_fail` has looked at. */
 long tap_seen(void) { return fault.seen; }
 
 /* --- the C library's calls -------------------------------------------------------------------------------- */
 
+/* The path that a call means which names a folder by a descriptor. */
+static const char *path_of(int at, const char *path, char *room) {
+    if (at < 0 || at >= DESCRIPTORS_MAX || *path == '/' || !folder_length || file_of[at] != FOLDER) return path;
+    const char *below = folder_of[at] ? folder_of[at] : "";
+    snprintf(room, ROOM, "%s/%s%s%s", folder, below, *below ? "/" : "", path);
+    return room;
+}
+
 static int opened(int descriptor, const char *path, int flags, int existed) {
     if (descriptor < 0 || descriptor >= DESCRIPTORS_MAX) return descriptor;
     const char *name = inside(path);
+    struct stat seen;
     int file = 0;
-    if (name && *name == '\0') file = FOLDER;
-    else if (name) {
+    free(folder_of[descriptor]);
+    folder_of[descriptor] = NULL;
+    if (name && fstat(descriptor, &seen) == 0 && S_ISDIR(seen.st_mode)) {
+        file = FOLDER;
+        if (*name) folder_of[descriptor] = strdup(name);
+    } else if (name) {
         file = known_file(name, !existed);
         if (existed && flags & O_TRUNC) put(TRUNCATE, file, 0, NULL, 0);
     }
@@ -204,13 +233,16 @@ static int opened(int descriptor, const char *path, int flags, int existed) {
     return descriptor;
 }
 
-typedef int (*open_call)(const char *, int, ...);
+typedef int (*open_call)(int, const char *, int, ...);
 
-static int open_by(open_call original, const char *path, int flags, mode_t mode) {
+static int open_by(open_call original, int at, const char *path, int flags, mode_t mode) {
+    char room[ROOM];
     pthread_mutex_lock(&lock);
     struct stat seen;
-    int existed = !inside(path) || stat(path, &seen) == 0;
-    int descriptor = opened(original(path, flags, mode), path, flags, existed);
+    const char *whole = path_of(at, path, room);
+    int existed = !inside(whole) || stat(whole, &seen) == 0;
+    if (flags & (O_CREAT | O_TRUNC)) step(inside(whole));
+    int descriptor = opened(original(at, path, flags, mode), whole, flags, existed);
     pthread_mutex_unlock(&lock);
     return descriptor;
 }
@@ -218,9 +250,13 @@ static int open_by(open_call original, const char *path, int flags, mode_t mode)
 #define MODE(flags) \
     mode_t mode = 0; \
     if (flags & (O_CREAT | __O_TMPFILE)) { va_list rest; va_start(rest, flags); mode = va_arg(rest, mode_t); va_end(rest); }
+#define AT_CWD(name, call) \
+    int name(const char *path, int flags, ...) { MODE(flags) REAL(call); return open_by(original, AT_FDCWD, path, flags, mode); }
 
-int open(const char *path, int flags, ...) { MODE(flags) REAL(open); return open_by(original, path, flags, mode); }
-int open64(const char *path, int flags, ...) { MODE(flags) REAL(open64); return open_by(original, path, flags, mode); }
+AT_CWD(open, openat)
+AT_CWD(open64, openat64)
+int openat(int at, const char *path, int flags, ...) { MODE(flags) REAL(openat); return open_by(original, at, path, flags, mode); }
+int openat64(int at, const char *path, int flags, ...) { MODE(flags) REAL(openat64); return open_by(original, at, path, flags, mode); }
 
 int close(int descriptor) {
     REAL(close);
@@ -231,9 +267,16 @@ int close(int descriptor) {
     return result;
 }
 
+/* What changes a file by its descriptor. */
+static int changed(int descriptor) {
+    int file = watched(descriptor);
+    if (file) step("");
+    return file;
+}
+
 ssize_t pwrite64(int descriptor, const void *body, size_t bytes, off64_t at) {
     REAL(pwrite64);
-    int file = watched(descriptor);
+    int file = changed(descriptor);
     if (!file) return original(descriptor, body, bytes, at);
     pthread_mutex_lock(&lock);
     ssize_t done = failing(WRITE, file) ? -1 : original(descriptor, body, bytes, at);
@@ -245,7 +288,7 @@ ssize_t pwrite(int descriptor, const void *body, size_t bytes, off_t at) { retur
 
 ssize_t write(int descriptor, const void *body, size_t bytes) {
     REAL(write);
-    int file = watched(descriptor);
+    int file = changed(descriptor);
     if (!file) return original(descriptor, body, bytes);
     pthread_mutex_lock(&lock);
     ssize_t done = failing(WRITE, file) ? -1 : original(descriptor, body, bytes);
@@ -256,7 +299,7 @@ ssize_t write(int descriptor, const void *body, size_t bytes) {
 
 int ftruncate64(int descriptor, off64_t size) {
     REAL(ftruncate64);
-    int file = watched(descriptor);
+    int file = changed(descriptor);
     pthread_mutex_lock(&lock);
     int result = failing(TRUNCATE, file) ? -1 : original(descriptor, size);
     if (file && !result) put(TRUNCATE, file, size, NULL, 0);
@@ -268,7 +311,7 @@ int ftruncate(int descriptor, off_t size) { return ftruncate64(descriptor, size)
 /* Reserved room: as far as a power cut is concerned, zeros up to a new size. */
 int posix_fallocate64(int descriptor, off64_t at, off64_t bytes) {
     REAL(posix_fallocate64);
-    int file = watched(descriptor);
+    int file = changed(descriptor);
     pthread_mutex_lock(&lock);
     int result = failing(WRITE, file) ? errno : original(descriptor, at, bytes);
     struct stat now;
@@ -279,42 +322,74 @@ int posix_fallocate64(int descriptor, off64_t at, off64_t bytes) {
 int posix_fallocate(int descriptor, off_t at, off_t bytes) { return posix_fallocate64(descriptor, at, bytes); }
 
 static int sync_by(int (*original)(int), int descriptor) {
-    int file = watched(descriptor);
+    int file = changed(descriptor);
     if (!file) return original(descriptor);
     pthread_mutex_lock(&lock);
     int fails = failing(SYNC, file);
     int result = fails ? -1 : original(descriptor);
-    put(fails ? SYNC_FAILED : SYNC, file, 0, NULL, 0);
+    const char *name = file == FOLDER && folder_of[descriptor] ? folder_of[descriptor] : "";
+    put(fails ? SYNC_FAILED : SYNC, file, 0, name, strlen(name));
     pthread_mutex_unlock(&lock);
     return result;
 }
 int fsync(int descriptor) { REAL(fsync); return sync_by(original, descriptor); }
 int fdatasync(int descriptor) { REAL(fdatasync); return sync_by(original, descriptor); }
 
-int unlink(const char *path) {
-    REAL(unlink);
+static int removed(int result, const char *path) {
     const char *name = inside(path);
-    pthread_mutex_lock(&lock);
-    int result = original(path);
     if (name && !result) put(UNLINK, 0, 0, name, strlen(name));
     pthread_mutex_unlock(&lock);
     return result;
 }
 
-int rename(const char *from, const char *to) {
-    REAL(rename);
-    const char *old = inside(from), *fresh = inside(to);
+#define REMOVE(call) \
+    int call(const char *path) { \
+        REAL(call); \
+        pthread_mutex_lock(&lock); \
+        step(inside(path)); \
+        return removed(original(path), path); \
+    }
+REMOVE(unlink)
+REMOVE(rmdir)
+
+int unlinkat(int at, const char *path, int flags) {
+    REAL(unlinkat);
+    char room[ROOM];
     pthread_mutex_lock(&lock);
-    if (old && fresh) known_file(old, 0);
+    const char *whole = path_of(at, path, room);
+    step(inside(whole));
+    return removed(original(at, path, flags), whole);
+}
+
+int mkdir(const char *path, mode_t mode) {
+    REAL(mkdir);
+    const char *name = inside(path);
+    pthread_mutex_lock(&lock);
+    step(name);
+    int result = original(path, mode);
+    if (name && *name && !result) put(FOLDER_MADE, 0, 0, name, strlen(name));
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+/* A name becomes another, or a second one comes beside it. */
+static int named(int (*original)(const char *, const char *), char kind, const char *from, const char *to) {
+    const char *old = inside(from), *fresh = inside(to);
+    struct stat seen;
+    pthread_mutex_lock(&lock);
+    step(old);
+    if (old && fresh && !stat(from, &seen) && !S_ISDIR(seen.st_mode)) known_file(old, 0);
     int result = original(from, to);
     if (!result && old && fresh) {
         char names[2 * PATH_MAX];
         int bytes = snprintf(names, sizeof names, "%s%c%s", old, 0, fresh);
-        put(RENAME, 0, 0, names, (size_t)bytes);
+        put(kind, 0, 0, names, (size_t)bytes);
     } else if (!result && (old || fresh)) abort(); /* in or out of the folder: not modelled */
     pthread_mutex_unlock(&lock);
     return result;
 }
+int rename(const char *from, const char *to) { REAL(rename); return named(original, RENAME, from, to); }
+int link(const char *from, const char *to) { REAL(link); return named(original, LINK, from, to); }
 
 /* What is not modelled must not happen unseen below the folder. */
 #define REFUSE(type, name, parameters, arguments, descriptor) \

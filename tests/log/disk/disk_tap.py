@@ -96,6 +96,10 @@ class Tap:
             *map(ctypes.c_long, (start, count)), ctypes.c_int(error), ctypes.c_long(delay_ms),
         )  # fmt: skip
 
+    def die(self, calls: int) -> None:
+        """Kill this process by SIGKILL right before a call that may change the folder: that of this number from now."""
+        self._library.tap_die(ctypes.c_long(calls))
+
     def forget(self) -> None:
         """A forked child wrote into the trace, and has ended: its files may have other numbers than ours."""
         self._library.tap_forget()

@@ -13,8 +13,7 @@ from agent.event_types import Stream
 from agent.log import CLOUD, DAY_CLOSE, START, EventLog, Place
 from agent.settings import LogSettings
 from tests.log.salvaging import salvage
-from tests.log.test_model import finish
-from tests.log.world import SetClock, events, inline_log, new_ids
+from tests.log.world import SetClock, events, finish, inline_log, new_ids
 
 __all__ = ["PAGE", "Damage", "Found", "Outcome", "damages", "page_kinds", "reopen", "sound_log"]
 

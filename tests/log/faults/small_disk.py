@@ -19,9 +19,8 @@ from typing import Any, Final
 from agent.errors import EnvironmentFault, StorageFailed
 from agent.event_types import Stream
 from agent.log import CLOUD, DAY_CLOSE, EventLog
-from tests.log.test_model import finish
 from tests.log.told import Told
-from tests.log.world import SetClock, event, inline_log
+from tests.log.world import SetClock, event, finish, inline_log
 
 __all__ = ["Report", "give_up", "main", "mounted"]
 

@@ -21,9 +21,8 @@ from agent.event_types import Stream
 from agent.log import CLOUD, DAY_CLOSE, EventLog, JournalEntry
 from agent.settings import LogSettings
 from tests.log.disk.disk_tap import MEMORY, Call, Tap
-from tests.log.test_model import finish
 from tests.log.told import JOURNAL, Told
-from tests.log.world import SetClock, event, new_ids
+from tests.log.world import SetClock, event, finish, new_ids
 
 __all__ = ["Report", "main"]
 

@@ -1,25 +1,10 @@
 """Bugs that a log like ours has had elsewhere, as small patches, each with the cheapest checker that must see it."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
-__all__ = ["BUGS", "Bug", "Patch"]
+from tests.planted.bug import Bug, Patch
 
-
-class Patch(NamedTuple):
-    """One change of a module's source; `old` stands there once."""
-
-    module: str
-    old: str
-    new: str
-
-
-class Bug(NamedTuple):
-    """What goes wrong, where it is planted, and the test that must fail then."""
-
-    name: str
-    caught_by: str
-    patches: tuple[Patch, ...]
-
+__all__ = ["BUGS"]
 
 POWER_CUT: Final = "tests/log/power_cut/test_power_cut.py::test_s1_every_subset_of_what_a_short_life_had_not_synced"
 SWEEP: Final = "tests/log/faults/test_sweep.py::test_s3_s4_a_call_that_fails_costs_no_acknowledged_event_and_is_told"

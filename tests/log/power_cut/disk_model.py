@@ -13,14 +13,22 @@ from itertools import product
 from random import Random
 from typing import Final, NamedTuple
 
+from tests.log.power_cut.names import ROOT, Names
+
 __all__ = ["Disk", "Operation", "Plan", "State", "crash_states", "operations"]
 
 SECTOR: Final = 512
-FOLDER: Final = -1
+FOLDER: Final = ROOT
 _HEAD: Final = struct.Struct("<ciqI")
 
-State = Mapping[str, bytes]
-"""The folder's files by their names."""
+
+class State(dict[str, bytes]):
+    """The folder's files by their names; a name that ends with a slash is a folder's."""
+
+    def __init__(self, files: Mapping[str, bytes], inodes: Mapping[int, str] | None = None) -> None:
+        super().__init__(files)
+        self.inodes = inodes or {}
+        """Which file has, or had when it was recorded, which inode: for files that speak of inodes."""
 
 
 class Operation(NamedTuple):
@@ -117,66 +125,71 @@ class Disk:
     """One folder, from what lay in it safely and the calls since."""
 
     def __init__(self, safe: State) -> None:
-        self._safe = safe
-        self.files: dict[int, _File] = {}
-        self.names: dict[str, int] = {}
-        self.durable_names: dict[str, int] = {}
-        self.renamings: list[dict[str, int | None]] = []
-        """Since the folder's last sync: what each call made of which names."""
-        for number, (name, body) in enumerate(safe.items()):
-            self.files[-2 - number] = _File(bytearray(body), bytearray(body))
-            self.durable_names[name] = self.names[name] = -2 - number
+        self.names = Names()
+        self._files: dict[int, _File] = {}
+        self._number_of: dict[int, int] = {}
+        """A file may get several numbers in a trace, by each process one; here it has the first."""
+        self._inodes: dict[int, int] = {}
+        for path, body in sorted(safe.items()):
+            if path.endswith("/"):
+                self.names.make_folder(path[:-1])
+            else:
+                self.names.add(path, self._new_file(body))
+        self._inodes = {inode: self.names.find(path) for inode, path in safe.inodes.items() if path in safe}
+        self.names.sync_all()
 
     def apply(self, done: Operation) -> None:
         """Let one call happen."""
+        name = done.body.decode() if done.kind in "CUDRL" or done.file == FOLDER else ""
         match done.kind:
             case "C":
-                self._meet(done)
+                if done.at > 0:  # created
+                    self.names.add(name, self._new_file(b""))
+                self._inodes[abs(done.at)] = self._number_of[done.file] = self.names.find(name)
             case "W":
-                self.files[done.file].write(done.at, done.body)
+                self._file(done).write(done.at, done.body)
             case "T":
-                self.files[done.file].resize(done.at)
+                self._file(done).resize(done.at)
             case "S" if done.file == FOLDER:
-                self.durable_names, self.renamings = dict(self.names), []
+                self.names.sync(name)
             case "S":
-                self.files[done.file].sync()
+                self._file(done).sync()
             case "X" if done.file != FOLDER:
-                self.files[done.file].fail_sync()
+                self._file(done).fail_sync()
             case "U":
-                self._rename({done.body.decode(): None})
+                self.names.remove(name)
+            case "D":
+                self.names.make_folder(name)
             case "R":
-                old, new = done.body.decode().split("\0")
-                self._rename({old: None, new: self.names[old]})
+                self.names.rename(*name.split("\0"))
+            case "L":
+                old, new = name.split("\0")
+                self.names.add(new, self.names.find(old))
 
     @property
     def now(self) -> State:
         """What every process sees."""
-        return {name: bytes(self.files[file].cache) for name, file in self.names.items()}
+        return self.state(lambda _: True, lambda _, file: bytes(file.cache))
 
-    def _meet(self, done: Operation) -> None:
-        name = done.body.decode()
-        if done.at:  # created
-            self.files[done.file] = _File(bytearray(), bytearray())
-            self._rename({name: done.file})
-        else:  # it was there: from now on it has this number
-            before = self.names[name]
-            self.files[done.file] = self.files[before]
-            self.names[name] = done.file
-            self.durable_names = {
-                known: done.file if file == before else file for known, file in self.durable_names.items()
-            }
+    def state(self, arrived: Callable[[int], bool], content: Callable[[int, _File], bytes]) -> State:
+        """With the names whose change arrived, and a content for each file."""
+        found = self.names.paths(arrived)
+        bodies = {number: content(number, self._files[number]) for number in {*found.values()} & self._files.keys()}
+        path_of = {number: path for path, number in found.items()}
+        inodes = {inode: path_of[number] for inode, number in self._inodes.items() if number in path_of}
+        return State({path: bodies.get(number, b"") for path, number in found.items()}, inodes)
 
-    def _rename(self, change: dict[str, int | None]) -> None:
-        self.renamings.append(change)
-        _change(self.names, change)
+    def uncertain(self, number: int) -> list[_Step]:
+        """What is not known to be there of a file."""
+        return self._files[number].uncertain
 
+    def _file(self, done: Operation) -> _File:
+        return self._files[self._number_of[done.file]]
 
-def _change(names: dict[str, int], change: Mapping[str, int | None]) -> None:
-    for name, file in change.items():
-        if file is None:
-            names.pop(name, None)
-        else:
-            names[name] = file
+    def _new_file(self, body: bytes) -> int:
+        number = len(self._files) + 1
+        self._files[number] = _File(bytearray(body), bytearray(body))
+        return number
 
 
 class Plan(NamedTuple):
@@ -184,11 +197,11 @@ class Plan(NamedTuple):
 
     all_subsets_of: int = 8
     """With this many uncertain calls or fewer: every subset of them."""
-    subsets: int = 24
+    subsets: int = 16
     """Otherwise as many random ones, beside every beginning, and all but one."""
-    scattered: int = 24
+    scattered: int = 16
     """States in which each sector chooses for itself."""
-    torn: int = 16
+    torn: int = 12
     """States in which the last call to arrive arrived in part."""
 
 
@@ -203,12 +216,13 @@ class _Cut:
     def __init__(self, disk: Disk, ignored: Sequence[str]) -> None:
         self._disk = disk
         self._ignored = tuple(ignored)
-        named = {*disk.durable_names.values(), *(file for change in disk.renamings for file in change.values() if file)}
-        relevant = {
-            file for file in named if not any(disk.files[file] is disk.files[of] for of in self._files_of_ignored())
-        }
-        self.units = [_Unit(None, number) for number in range(len(disk.renamings))]
-        self.units += [_Unit(file, at) for file in sorted(relevant) for at in range(len(disk.files[file].uncertain))]
+        forgettable = {number for path, number in disk.names.paths().items() if path.endswith(self._ignored)}
+        self.units = [_Unit(None, number) for number in range(len(disk.names.unsynced))]
+        self.units += [
+            _Unit(file, at)
+            for file in sorted(disk.names.files() - forgettable)
+            for at in range(len(disk.uncertain(file)))
+        ]
 
     def subset(self, arrived: Sequence[bool], torn: Mapping[_Unit, Callable[[int], bool]] | None = None) -> State:
         """Whole calls arrived or not, but for those in `torn`: of these the sectors that it says."""
@@ -241,22 +255,11 @@ class _Cut:
         return self._state(lambda _: random.random() < share, content)
 
     def sectors(self, unit: _Unit) -> list[int]:
-        return [] if unit.file is None else sorted(self._disk.files[unit.file].uncertain[unit.number].sectors)
+        return [] if unit.file is None else sorted(self._disk.uncertain(unit.file)[unit.number].sectors)
 
     def _state(self, renamed: Callable[[int], bool], content: Callable[[int, _File], bytes]) -> State:
-        names = dict(self._disk.durable_names)
-        for number, change in enumerate(self._disk.renamings):
-            if renamed(number):
-                _change(names, change)
-        return {
-            name: content(file, self._disk.files[file])
-            for name, file in names.items()
-            if not name.endswith(self._ignored)
-        }
-
-    def _files_of_ignored(self) -> set[int]:
-        names: list[Mapping[str, int | None]] = [self._disk.durable_names, *self._disk.renamings]
-        return {file for part in names for name, file in part.items() if file and name.endswith(self._ignored)}
+        state = self._disk.state(renamed, content)
+        return State({path: body for path, body in state.items() if not path.endswith(self._ignored)}, state.inodes)
 
 
 def crash_states(disk: Disk, plan: Plan, random: Random, ignored: Sequence[str]) -> Iterator[State]:

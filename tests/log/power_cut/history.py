@@ -10,15 +10,17 @@ from agent.event_types import Stream
 from agent.log import CLOUD, DAY_CLOSE, EventLog, JournalEntry, Place
 from agent.settings import LogSettings
 from tests.log.disk.disk_tap import DIE, Call, Tap
-from tests.log.test_model import finish
 from tests.log.told import JOURNAL
-from tests.log.world import SetClock, event, new_ids
+from tests.log.world import SetClock, event, finish, new_ids
 
 __all__ = ["History"]
 
 STREAMS: Final = (Stream.SALES, Stream.STOCK, Stream.SENSOR)
 PAGES_BETWEEN_CHECKPOINTS: Final = 24
 """Few, so that a short life has checkpoints and restarts of the write-ahead log."""
+
+_SETTINGS: Final = LogSettings(ballast_bytes=65_536)
+"""Every state of the disk has it."""
 
 
 class _Call(NamedTuple):
@@ -122,7 +124,7 @@ class History:
         self._log.close_now()
 
     def _open(self) -> EventLog:
-        log = EventLog.open_inline(self._folder, LogSettings(), clock=self._clock, new_id=self._new_id)
+        log = EventLog.open_inline(self._folder, _SETTINGS, clock=self._clock, new_id=self._new_id)
         connection = log._store._connection
         assert connection is not None
         connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_BETWEEN_CHECKPOINTS}")

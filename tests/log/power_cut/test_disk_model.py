@@ -2,13 +2,13 @@
 
 from random import Random
 
-from tests.log.power_cut.disk_model import FOLDER, SECTOR, Disk, Operation, Plan, crash_states
+from tests.log.power_cut.disk_model import FOLDER, SECTOR, Disk, Operation, Plan, State, crash_states
 
 OLD, NEW = b"o" * SECTOR, b"n" * SECTOR
 
 
 def disk_after(*done: tuple[str, int, int, bytes], safe: dict[str, bytes] | None = None) -> Disk:
-    disk = Disk({"f": OLD * 2} if safe is None else safe)
+    disk = Disk(State({"f": OLD * 2} if safe is None else safe))
     for one in done:
         disk.apply(Operation(*one))
     return disk
@@ -74,3 +74,40 @@ def test_what_a_failed_sync_should_have_written_may_be_lost_after_a_good_one() -
 def test_the_model_ends_where_the_files_do() -> None:
     disk = disk_after(FOUND, ("W", 1, 1_500, b"end"), ("T", 1, 1_502, b""), ("R", 0, 0, b"f\0g"))
     assert disk.now == {"g": (OLD * 2).ljust(1_500, b"\0") + b"en"}
+
+
+FOLDER_MADE = ("D", 0, 0, b"d")
+MOVED = ("R", 0, 0, b"f\0d/f")
+FOLDER_SYNCED, ROOT_SYNCED = ("S", FOLDER, 0, b"d"), ("S", FOLDER, 0, b"")
+
+
+def test_what_lies_in_a_folder_that_is_lost_is_lost_with_it() -> None:
+    made = FOLDER_MADE, ("C", 1, 1, b"d/f"), ("S", 1, 0, b""), FOLDER_SYNCED
+    assert states(disk_after(*made, safe={})) == {(), (("d/", b""), ("d/f", b""))}
+    assert states(disk_after(*made, ROOT_SYNCED, safe={})) == {(("d/", b""), ("d/f", b""))}
+
+
+def test_a_move_from_one_folder_to_another_happens_whole_and_needs_a_sync_of_both() -> None:
+    before, after = (("d/", b""), ("f", OLD)), (("d/", b""), ("d/f", OLD))
+    safe = {"d/": b"", "f": OLD}
+    assert states(disk_after(FOUND, MOVED, safe=safe)) == {before, after}
+    assert states(disk_after(FOUND, MOVED, FOLDER_SYNCED, safe=safe)) == {before, after}
+    assert states(disk_after(FOUND, MOVED, FOLDER_SYNCED, ROOT_SYNCED, safe=safe)) == {after}
+
+
+def test_a_folder_takes_what_is_in_it_to_its_new_name() -> None:
+    safe = {"d/": b"", "d/f": OLD}
+    renamed = disk_after(("R", 0, 0, b"d\0e"), ("U", 0, 0, b"e/f"), ROOT_SYNCED, safe=safe)
+    assert states(renamed) == {(("e/", b""),), (("e/", b""), ("e/f", OLD))}
+
+
+def test_a_second_name_is_one_of_the_same_file() -> None:
+    both = disk_after(FOUND, ("L", 0, 0, b"f\0g"), ROOT_SYNCED, ("U", 0, 0, b"f"), ("W", 1, 0, NEW), safe={"f": OLD})
+    assert states(both) == {(("f", one), ("g", one)) for one in (OLD, NEW)} | {(("g", one),) for one in (OLD, NEW)}
+
+
+def test_a_folder_that_is_gone_took_nothing_with_it_that_was_moved_out_before() -> None:
+    out = ("R", 0, 0, b"d/f\0f"), ("U", 0, 0, b"d")
+    safe = {"d/": b"", "d/f": OLD}
+    before, between, after = (("d/", b""), ("d/f", OLD)), (("d/", b""), ("f", OLD)), (("f", OLD),)
+    assert states(disk_after(*out, safe=safe)) == {before, between, after}

@@ -1,4 +1,4 @@
-"""The fault proxy carries bytes unchanged, and fails in the three ways a network does."""
+"""The fault proxy carries bytes unchanged, and fails as a network does."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sim.network import FaultProxy, LineState
+from sim.network import Direction, FaultProxy, LineQuality, LineState, PacketType, Then, Trap
 
 DEADLINE_S = 10.0
 
@@ -91,7 +91,7 @@ async def test_a_cut_resets_both_ends() -> None:
             await asyncio.wait_for(reader.read(1), DEADLINE_S)
         writer.close()
         await until(lambda: echo.ended_by == ["RST"])
-        assert proxy.open_connections == 0
+        await until(lambda: proxy.open_connections == 0)
 
 
 async def test_while_cut_new_connections_are_reset_and_reach_nobody() -> None:
@@ -207,3 +207,63 @@ async def test_leaving_the_proxy_ends_its_connections() -> None:
         with pytest.raises(ConnectionResetError):
             await asyncio.wait_for(reader.read(1), DEADLINE_S)
         writer.close()
+
+
+async def test_a_black_hole_one_way_lets_the_other_way_through() -> None:
+    async with echo_server() as echo, FaultProxy("127.0.0.1", echo.port) as proxy:
+        reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+        await exchange(reader, writer, b"before")
+        proxy.black_hole(Direction.DOWN)
+        writer.write(b"held back")
+        await until(lambda: proxy.bytes_up == len("beforeheld back"))
+        assert proxy.bytes_down == len("before")
+        proxy.restore()
+        assert await asyncio.wait_for(reader.readexactly(9), DEADLINE_S) == b"held back"
+        writer.close()
+
+
+async def test_a_slow_narrow_line_with_losses_keeps_every_byte_in_order() -> None:
+    bad = LineQuality(latency_s=0.05, jitter_s=0.05, bits_per_s=4_000_000, loss=0.05)
+    async with echo_server() as echo, FaultProxy("127.0.0.1", echo.port, up=bad, down=bad, seed=1) as proxy:
+        reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+        text = b"".join(number.to_bytes(4) for number in range(20_000))
+        began_s = asyncio.get_running_loop().time()
+        assert await exchange(reader, writer, text) == text
+        assert asyncio.get_running_loop().time() - began_s >= len(text) * 8 / bad.bits_per_s
+        writer.close()
+
+
+CONNECT, PUBLISH = b"\x10\x02ab", b"\x30\x04cdef"
+
+
+async def test_a_trap_resets_in_the_middle_of_a_packet() -> None:
+    async with echo_server() as echo, FaultProxy("127.0.0.1", echo.port) as proxy:
+        proxy.faults(Direction.UP).set_trap(Trap(PacketType.PUBLISH, Then.RESET, octets=3))
+        reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+        assert await exchange(reader, writer, CONNECT) == CONNECT
+        writer.write(PUBLISH)
+        await until(lambda: echo.ended_by == ["RST"])
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), DEADLINE_S)
+        writer.close()
+        assert proxy.bytes_up == len(CONNECT) + 3
+
+
+@pytest.mark.parametrize(("then", "goes_on"), [(Then.SILENCE, 0), (Then.NO_ANSWER, len(PUBLISH))])
+async def test_a_connection_that_falls_silent_ends_for_nobody_else(then: Then, goes_on: int) -> None:
+    async with echo_server() as echo, FaultProxy("127.0.0.1", echo.port) as proxy:
+        proxy.faults(Direction.UP).set_trap(Trap(PacketType.PUBLISH, then))
+        reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+        assert await exchange(reader, writer, CONNECT) == CONNECT
+        writer.write(PUBLISH)
+        await until(lambda: proxy.bytes_up == len(CONNECT + PUBLISH))
+        writer.write(PUBLISH)
+        other = await asyncio.open_connection(proxy.host, proxy.port)
+        assert await exchange(*other, CONNECT) == CONNECT
+        await until(lambda: proxy.bytes_up == len(CONNECT + PUBLISH + CONNECT) + goes_on)
+        assert proxy.bytes_down == len(CONNECT + CONNECT)
+        assert echo.open == 2
+        for end in (writer, other[1]):
+            end.close()
+        # Only where one way still works does the far end hear that the near one has gone.
+        await until(lambda: echo.open == (1 if then is Then.SILENCE else 0))
