@@ -17,7 +17,7 @@ from tests.log.world import SetClock, events, inline_log
 KINDS: tuple[BrokerKind, ...] = get_args(BrokerKind)
 both_brokers = pytest.mark.parametrize("kind", KINDS)
 
-WITHIN_S: Final = 30.0
+WITHIN_S: Final = 100.0
 """On a machine that is busy with other tests; alone each takes less than 8 s."""
 
 LONG_S: Final = 400.0
