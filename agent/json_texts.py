@@ -12,7 +12,8 @@ from typing import Final
 __all__ = ["JsonTexts"]
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
-_TEXT_OR_SPACE: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\n\r]+')
+_LINE_MARKS: Final = re.compile(r"[\t\n\r]+")
+"""They stand between tokens only: within a text they are escapes."""
 _read: Final = json.JSONDecoder().raw_decode
 
 
@@ -25,7 +26,7 @@ class JsonTexts:
     def member(self, index: int | None, key: str) -> bytes:
         """The value of `key` in the object that element `index` of the list is; None is for the body's own object.
 
-        Without the space between tokens, so that it is one line.
+        Without line breaks and tabs between its tokens, so that it is one line.
         """
         at = _after_space(self._text, 0) if index is None else self._elements[index]
         for start in _starts(self._text, at):
@@ -33,7 +34,7 @@ class JsonTexts:
             if name == key:
                 begin = _after_space(self._text, _after_space(self._text, end) + 1)
                 _, end = _read(self._text, begin)
-                return _TEXT_OR_SPACE.sub(_without_space, self._text[begin:end]).encode()
+                return _LINE_MARKS.sub("", self._text[begin:end]).encode()
         raise KeyError(key)
 
     @cached_property
@@ -57,10 +58,6 @@ def _starts(text: str, at: int) -> Iterator[int]:
             at = _after_space(text, at)
         if text[at] == ",":
             at = _after_space(text, at + 1)
-
-
-def _without_space(found: re.Match[str]) -> str:
-    return found[1] or ""
 
 
 def _after_space(text: str, at: int) -> int:
