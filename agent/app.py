@@ -34,6 +34,7 @@ from agent.packs import OfferBook, PackInbox, PackRefused, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.quarantine_desk import QuarantineDesk
+from agent.refused import RefusedBodies
 from agent.room_keeper import RoomKeeper
 from agent.salvage import Salvage
 from agent.settings import ClockSettings, Settings, SiteSettings
@@ -106,6 +107,7 @@ class Agent:
         fleet = self._fleet(log, decoder, closing)
         identity = IdentityWatch(settings.link, MachineMark(folder.identity), log, decoder, clock)
         room = RoomKeeper(log, decoder, clock)
+        refused = RefusedBodies(folder.refused, settings.events.keep_refused_days, 2 * log.reserve_bytes, clock)
         api = LocalApi(
             settings=settings,
             folder=folder,
@@ -124,11 +126,12 @@ class Agent:
             adviser=decisions.adviser if decisions else None,
             fleet=fleet,
             quarantine=QuarantineDesk(log, decoder, link.send_again),
+            refused=refused,
             shed=lambda: room.shed_events,
             clock=clock,
         )
         work: dict[str, Work] = {"log-writer": log.wait_failed, "link": link.run, "packs": inbox.keep}
-        work |= {"fleet": fleet.run, "room": room.run, "identity": identity.run}
+        work |= {"fleet": fleet.run, "room": room.run, "refused": refused.run, "identity": identity.run}
         return api, link, work | (decisions.work() if decisions else {}) | self._own_work(log, decoder, link)
 
     def _link(

@@ -8,6 +8,7 @@ fields whose own GS1 check digit holds (one honest barcode in ten passes a bare 
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["DIGITS_MIN", "card_data_in", "gs1_check_digit_ok", "is_card_key"]
@@ -28,6 +29,7 @@ _DOUBLED = str.maketrans("0123456789", "0246813579")  # the sum of the digits of
 # Digits as they stand in texts: in one run, or in the groups that are printed on cards. Groups of other lengths
 # are something else: a UUID has 8-4-4-4-12. The lookahead lets candidates overlap, as in `2 4111 1111 1111 1111`.
 _FOUR_DIGITS = re.compile("[0-9]{4}")  # in every candidate, and quickly looked for
+_ANY_FOUR_DIGITS = re.compile(r"\d{4}")  # of any script
 _CANDIDATE = re.compile(
     r"""(?<![0-9])(?=(
        [0-9]{14,19}
@@ -73,7 +75,9 @@ def card_data_in(key: str, text: str) -> bool:
     if len(text) < DIGITS_MIN:
         return False
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)  # full-width digits, no-break spaces
+        if not _ANY_FOUR_DIGITS.search(text):
+            return False
+        text = "".join(map(_plain, text))
     if not _FOUR_DIGITS.search(text):
         return False
     if _TRACK.search(text):
@@ -97,6 +101,16 @@ def _is_innocent(key: str, text: str) -> bool:
     if key == "gtin":
         return len(text) == 14 and gs1_check_digit_ok(text)
     return key == "sscc" and len(text) == 18 and gs1_check_digit_ok(text)
+
+
+@lru_cache(1_024)
+def _plain(character: str) -> str:
+    """Full-width and other digits, spaces and dashes as in ASCII. Not by NFKC: it makes a ¼ behind a number a digit."""
+    if character.isascii():
+        return character
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    return {"Zs": " ", "Pd": "-"}.get(unicodedata.category(character), character)
 
 
 def _has_card_number(text: str) -> bool:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from agent.clock import moment_of, rfc3339
 from agent.errors import EventRefused, Problem
 from agent.event_types import EVENT_TYPES, TYPE_NAMES, TYPE_PREFIX, EventData, EventType, Stream
+from agent.json_texts import JsonTexts
 from agent.site_types import NO_SITE_TYPES, SiteType, SiteTypes
 from agent.strict_json import parse_strictly
 from agent.topics import DeviceName
@@ -27,6 +28,7 @@ __all__ = [
     "EventDecoder",
     "Origin",
     "close_event",
+    "data_text",
     "event_ending",
     "event_schema",
     "problems_of",
@@ -42,6 +44,8 @@ PROBLEMS_MAX: Final = 20
 ID_CHARS_MAX: Final = 128
 
 _CLOSED: Final = f'%b,"sequence":"%0{SEQUENCE_DIGITS}d"%b'.encode("ascii")
+_BEFORE_DATA: Final = b',"data":'
+_AFTER_DATA: Final = b',"sequence":"'
 NEAR: Final = 0.8  # how like a known type a name must be to be taken for a slip
 STEP_CHARS_MAX: Final = 60  # of an unknown key in the path of a problem
 
@@ -95,6 +99,14 @@ def event_ending(epoch: str, recorded_time: str, *, clock_synced: bool) -> bytes
 def close_event(opening: bytes, sequence: int, ending: bytes) -> bytes:
     """The whole CloudEvent: a draft's opening closed with its place in the log."""
     return _CLOSED % (opening, sequence, ending)
+
+
+def data_text(body: bytes) -> bytes:
+    """The JSON text of a stored event's data: `_encode` and `close_event` say what stands around it.
+
+    Within a JSON text a quote is escaped, so neither mark can be part of one.
+    """
+    return body[body.index(_BEFORE_DATA) + len(_BEFORE_DATA) : body.rindex(_AFTER_DATA)]
 
 
 def event_schema(type_name: str) -> str:
@@ -168,16 +180,17 @@ class EventDecoder:
         value = parse_strictly(body, bytes_max=BODY_BYTES_MAX)
         source, now = self._origin.name.source(producer), rfc3339(self._wall())
         if isinstance(value, dict):
-            return [self._draft(value, source, now, "")]
+            return [self._draft(value, JsonTexts(body), None, source, now)]
         if not isinstance(value, list) or not value:
             raise EventRefused(Problem("", "neither an event nor a list of events", "a JSON object or array"))
         if len(value) > EVENTS_PER_CALL_MAX:
             raise EventRefused(Problem("", f"{len(value):,} events", f"at most {EVENTS_PER_CALL_MAX:,} in one call"))
         drafts: list[Draft] = []
         problems: list[Problem] = []
+        texts = JsonTexts(body)
         for index, item in enumerate(value):
             try:
-                drafts.append(self._draft(item, source, now, f"[{index}]"))
+                drafts.append(self._draft(item, texts, index, source, now))
             except EventRefused as refused:
                 problems.extend(refused.problems)
                 if len(problems) >= PROBLEMS_MAX:
@@ -190,9 +203,10 @@ class EventDecoder:
         """A draft of the agent's own making, such as a day close."""
         row = EVENT_TYPES[TYPE_NAMES[type(data)]]
         now = rfc3339(self._wall())
-        return self._encode(row, data, self._origin.name.source(producer), event_id, None, now, {})
+        return self._encode(row, data, _text_of(data), self._origin.name.source(producer), event_id, None, now, {})
 
-    def _draft(self, value: Any, source: str, now: str, path: str) -> Draft:
+    def _draft(self, value: Any, texts: JsonTexts, index: int | None, source: str, now: str) -> Draft:
+        path = "" if index is None else f"[{index}]"
         if not isinstance(value, dict):
             raise EventRefused(Problem(path, "not an event", "a JSON object"))
         attributes = _Attributes.read(value, source, self._site_types, path)
@@ -201,16 +215,20 @@ class EventDecoder:
             data = attributes.row.model.model_validate(value["data"])
         except ValidationError as error:
             raise EventRefused(*problems_of(error, place)) from None
-        if isinstance(attributes.row, SiteType) and (wrong := attributes.row.problem_of(value["data"])):
-            raise EventRefused(Problem(f"{place}{wrong.path}", wrong.problem, wrong.expected))
+        if isinstance(attributes.row, SiteType):
+            _check_site_data(attributes.row, value["data"], place)
+            text = texts.member(index, "data")  # no model of ours says what its numbers mean: not one digit may change
+        else:
+            text = _text_of(data)
         return self._encode(
-            attributes.row, data, source, attributes.id, attributes.time, now, attributes.optional, path=path
+            attributes.row, data, text, source, attributes.id, attributes.time, now, attributes.optional, path=path
         )
 
     def _encode(
         self,
         row: EventType,
         data: EventData,
+        text: bytes,
         source: str,
         event_id: str | None,
         time: str | None,
@@ -219,19 +237,18 @@ class EventDecoder:
         *,
         path: str = "",
     ) -> Draft:
-        body = data.__pydantic_serializer__.to_json(data, exclude_none=not isinstance(row, SiteType))
         subject = json.dumps(optional["subject"]) if "subject" in optional else "null"
         said = (row.name, time or "", subject)  # a retry may have another trace
-        digest = blake2b("\n".join(said).encode() + b"\n" + body, digest_size=16).digest()
+        digest = blake2b("\n".join(said).encode() + b"\n" + text, digest_size=16).digest()
         event_id = event_id if event_id is not None else self._new_id()
         time = time or now
-        extras = "".join(f',"{key}":{json.dumps(text)}' for key, text in optional.items())
+        extras = "".join(f',"{key}":{json.dumps(value)}' for key, value in optional.items())
         schema = "" if _is_unread(row) else f',"dataschema":"{event_schema(row.name)}"'
         opening = (
             f'{{"specversion":"1.0","id":{json.dumps(event_id)},"source":"{source}","type":"{row.full_name}"'
             f',"time":"{time}","datacontenttype":"application/json"{schema}'
             f'{extras}{self._places},"stream":"{row.stream.value}","data":'
-        ).encode() + body
+        ).encode() + text
         if len(opening) > EVENT_BYTES_MAX:
             raise EventRefused(
                 Problem(path, f"an event of {len(opening):,} bytes", f"at most {EVENT_BYTES_MAX:,} bytes")
@@ -282,6 +299,15 @@ class _Attributes:
         return cls(row, event_id, time, optional)
 
 
+def _text_of(data: EventData) -> bytes:
+    return data.__pydantic_serializer__.to_json(data, exclude_none=True)
+
+
+def _check_site_data(row: SiteType, data: Any, place: str) -> None:
+    if wrong := row.problems_of(data):
+        raise EventRefused(*(Problem(f"{place}{one.path}", one.problem, one.expected) for one in wrong[:PROBLEMS_MAX]))
+
+
 _Refuse = Callable[[str, str, str], None]
 
 
@@ -291,7 +317,7 @@ def _row_of(name: Any, site_types: SiteTypes, refuse: _Refuse) -> EventType | No
         row = EVENT_TYPES.get(name.removeprefix(TYPE_PREFIX)) or site_types.row_of(name)
     if row is None:
         shown = repr(name[:80]) if isinstance(name, str) else "not a text"
-        refuse("type", f"unknown event type {shown}", _near(name, EVENT_TYPES))
+        refuse("type", f"unknown event type {shown}", _near(name, [*EVENT_TYPES, *site_types.declared]))
     elif row.is_audit:
         refuse("type", "an audit event from a producer", "a type that is not the agent's own word to the cloud")
     return row

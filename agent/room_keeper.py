@@ -27,7 +27,8 @@ BEGINS_AT_RESERVE: Final = 1.25  # of the reserve: shedding has to be ahead of r
 RETRY_AFTER_S: Final = 5.0
 TOLD_EVERY_S: Final = 60.0
 
-_READING_MARK: Final = f'"type":"{TYPE_PREFIX}environment.v1"'.encode("ascii")
+_READING: Final = f"{TYPE_PREFIX}environment.v1"
+_READING_MARK: Final = f'"type":"{_READING}"'.encode("ascii")
 
 logger = logging.getLogger(__name__)
 
@@ -136,8 +137,8 @@ class RoomKeeper:
 def _readings(bodies: Iterable[bytes]) -> tuple[ShedReadings, ...]:
     values: dict[tuple[str, str, str], list[float]] = {}
     for body in bodies:
-        if _READING_MARK in body:
-            told = json.loads(body)["data"]
+        if _READING_MARK in body and (event := json.loads(body))["type"] == _READING:  # others may hold such a text
+            told = event["data"]
             values.setdefault((told["sensor_id"], told["measure"], told["unit"]), []).append(told["value"])
     return tuple(
         ShedReadings(

@@ -263,11 +263,11 @@ class EventSettings(Section):
     unknown_types: Literal["refuse", "keep"] = Field(
         "refuse", description="keep: events of types unknown here are stored and forwarded unread"
     )
-    keep_refused_days: int = Field(
-        0, ge=0, le=30, description="days to keep bodies of refused events, to debug a producer; 0 keeps none"
-    )
     unknown_stream: Literal["sales", "stock", "kiosk", "touch", "health", "sensor"] = Field(
         "sensor", description="stream of unknown types that are kept; sales and stock are never shed"
+    )
+    keep_refused_days: int = Field(
+        0, ge=0, le=30, description="days to keep bodies of refused events, to find a producer's fault; 0 keeps none"
     )
 
 

@@ -1,13 +1,15 @@
 """Reads the event types that a site declares: one JSON Schema file each, named by its type.
 
-`com.example.scale.reading.v1.json` is a JSON Schema (draft-07) of the event's `data`; its keyword `x-stream` says to
-which stream such events go. References stay within the file, so that nothing is fetched.
+`com.example.scale.reading.v1.json` is a JSON Schema (2020-12) of the event's `data`; its keyword `x-stream` says to
+which stream such events go. References stay within the file, so that nothing is fetched. A `pattern` is matched in time
+that grows with the text alone, whatever it is.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from agent.errors import EventRefused, Problem, SettingsRefused
 from agent.event_model import Stream
@@ -15,16 +17,19 @@ from agent.settings import EventSettings
 from agent.site_types import SiteData, SiteType, SiteTypes, is_site_name
 from agent.strict_json import parse_strictly
 
+if TYPE_CHECKING:
+    from jsonschema_rs import ValidationError
+
 __all__ = ["load_site_types"]
 
 FILE_BYTES_MAX: Final = 262_144
 FILES_MAX: Final = 256
-DRAFT: Final = "http://json-schema.org/draft-07/schema#"
+DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+DRAFTS: Final = frozenset({DRAFT, "http://json-schema.org/draft-07/schema"})
+PROBLEMS_MAX: Final = 20
+TEXT_CHARS_MAX: Final = 200
 STREAMS: Final = tuple(stream.value for stream in Stream if stream not in {Stream.AUDIT, Stream.AGV})
 """Those that producers may write to; the others are the agent's own word."""
-
-_UNTOLD: Final = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
-"""What the compiler raises of a schema whose keywords hold something else than they should."""
 
 Schema = dict[str, Any]  # Any: JSON Schema is JSON
 
@@ -96,41 +101,51 @@ def _parsed(file: Path) -> Schema:
         raise _Unusable(f"not usable JSON: {refused}", "a JSON Schema") from None
     if not isinstance(value, dict):
         raise _Unusable("not a JSON object", "a JSON Schema")
-    if value.get("$schema", DRAFT).rstrip("#") != DRAFT.rstrip("#"):
-        raise _Unusable(f"$schema is {value['$schema'][:80]!r}", f"draft-07, {DRAFT!r}, or none")
+    draft = value.get("$schema", DRAFT)
+    if not isinstance(draft, str) or draft.rstrip("#") not in DRAFTS:
+        raise _Unusable(f"$schema is {json.dumps(draft)[:80]}", f"{DRAFT}, or that of draft-07")
     if value.get("type") != "object":
         raise _Unusable('no "type": "object"', "a schema of the event's data, which is a JSON object")
-    if outside := next((ref for ref in _references(value) if not ref.startswith("#")), None):
-        raise _Unusable(f"it refers to {outside[:80]!r}", "references within the file, such as #/definitions/reading")
     return value
 
 
-def _references(value: Any) -> Iterator[str]:  # Any: JSON
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key == "$ref":
-                yield str(item)
-            yield from _references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _references(item)
+def _checker(schema: Schema) -> Callable[[Any], list[Problem]]:  # Any: a JSON value
+    import jsonschema_rs  # noqa: PLC0415 - only sites that declare types need it
 
+    outside: list[str] = []
 
-def _checker(schema: Schema) -> Callable[[Any], Problem | None]:  # Any: a JSON value
-    import fastjsonschema  # noqa: PLC0415 - only sites that declare types need it
+    def refuse(uri: str) -> NoReturn:
+        outside.append(uri)
+        raise LookupError(uri)
 
+    schema = {"$schema": DRAFT, **schema}
     try:
-        validate = fastjsonschema.compile(schema, use_default=False, use_formats=False)
-    except (fastjsonschema.JsonSchemaDefinitionException, *_UNTOLD) as error:
-        raise _Unusable(f"not a JSON Schema: {str(error)[:200]}", "JSON Schema, draft-07") from error
+        validator = jsonschema_rs.validator_for(
+            schema, validate_formats=False, retriever=refuse, mask="it", pattern_options=jsonschema_rs.RegexOptions()
+        )
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
+        if outside:
+            expected = "references within the file, such as #/$defs/reading"
+            named = outside[0].removeprefix("json-schema:///")[:80]
+            raise _Unusable(f"it refers to {named!r}", expected) from None
+        steps = error.instance_path if isinstance(error, jsonschema_rs.ValidationError) else []
+        where = f" at /{'/'.join(map(str, steps))}" if steps else ""
+        problem = f"not a JSON Schema{where}: {getattr(error, 'message', error)}"[:TEXT_CHARS_MAX]
+        raise _Unusable(problem, "JSON Schema; patterns without look-around and back-references") from None
 
-    def check(value: Any) -> Problem | None:  # Any: a JSON value
-        try:
-            validate(value)
-        except fastjsonschema.JsonSchemaValueException as refused:
-            steps = "".join(f"[{step}]" if step.isdecimal() else f".{step[:60]}" for step in refused.path[1:])
-            problem = str(refused).removeprefix(str(refused.name)).strip()
-            return Problem(steps, problem, "what the site's schema says")
-        return None
+    def check(value: Any) -> list[Problem]:  # Any: a JSON value
+        return [_problem(error) for error in islice(validator.iter_errors(value), PROBLEMS_MAX)]
 
     return check
+
+
+def _problem(error: "ValidationError") -> Problem:
+    """In our words; the schema's own texts stand in it, the event's values do not."""
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:60]}" for step in error.instance_path)
+    kind = error.kind.as_dict()
+    if error.kind.name == "required":
+        return Problem(f"{path}.{kind['property'][:60]}", "missing", "this field")
+    if error.kind.name in {"additionalProperties", "unevaluatedProperties"}:
+        return Problem(f"{path}.{kind['unexpected'][0][:60]}", "unknown field", "only fields of the site's schema")
+    problem = error.message.removeprefix("it is ").removeprefix("it ")
+    return Problem(path, problem[:TEXT_CHARS_MAX], "what the site's schema says")

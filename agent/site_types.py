@@ -45,11 +45,11 @@ class SiteType(EventType):
 
     title: str = ""
     schema: Mapping[str, Any] | None = None  # Any: JSON Schema is JSON
-    check: Callable[[Any], Problem | None] | None = field(default=None, compare=False)  # Any: a JSON value
+    check: Callable[[Any], list[Problem]] | None = field(default=None, compare=False)  # Any: a JSON value
 
-    def problem_of(self, data: Any) -> Problem | None:  # Any: a JSON value
-        """What is wrong with an event's data, with a path from there, such as `.reading.unit`."""
-        return self.check(data) if self.check else None
+    def problems_of(self, data: Any) -> list[Problem]:  # Any: a JSON value
+        """What is wrong with an event's data, with paths from there, such as `.reading.unit`."""
+        return self.check(data) if self.check else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,25 @@ class SiteTypes:
 
     declared: Mapping[str, SiteType]
     unknown_stream: Stream | None = None
-    """Where unknown types go that are kept; None refuses them. Another version of a type of ours goes to its stream."""
+    """Where unknown types go that are kept; None refuses them. Another version of a known type goes to its stream."""
 
     def row_of(self, name: str) -> SiteType | None:
         """The row for a type that is not in the vocabulary; None when it is refused."""
         if (row := self.declared.get(name)) or self.unknown_stream is None:
             return row
-        versioned = _VERSIONED.fullmatch(name.removeprefix(TYPE_PREFIX))
-        ours = _OURS.get(versioned[1]) if versioned else None
-        if versioned and ours:
-            return None if ours.is_audit else SiteType(versioned[0], ours.stream, SiteData)
-        return SiteType(name, self.unknown_stream, SiteData, "") if is_site_name(name) else None
+        family = _family(name.removeprefix(TYPE_PREFIX))
+        if ours := _OURS.get(family):
+            return None if ours.is_audit else SiteType(name.removeprefix(TYPE_PREFIX), ours.stream, SiteData)
+        if not is_site_name(name):
+            return None
+        known = next((row for row in self.declared.values() if family and _family(row.name) == family), None)
+        return SiteType(name, known.stream if known else self.unknown_stream, SiteData, "")
+
+
+def _family(name: str) -> str:
+    """A type's name without its version; "" for one that has none."""
+    versioned = _VERSIONED.fullmatch(name)
+    return versioned[1] if versioned else ""
 
 
 NO_SITE_TYPES: Final = SiteTypes({})

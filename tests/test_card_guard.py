@@ -95,6 +95,9 @@ def test_a_card_number_in_any_text_is_found(card: str, separator: str, before: s
         "41111111 11111111",
         "621234 5678900000003",
         "".join(chr(ord(digit) - ord("0") + 0xFF10) for digit in PAN),  # full-width digits
+        f"{PAN[:8]}\u00a0{PAN[8:]}\u00bc",  # a no-break space, and a fraction that is no digit of the number
+        "".join(chr(ord(digit) - ord("0") + 0x0660) for digit in PAN),  # Arabic-Indic digits
+        "\u2013".join(PAN[at : at + 4] for at in range(0, 16, 4)) + "\u00b2",  # dashes; a footnote
         f"{'z' * 30}{PAN}",
         f"{PAN} {PAN}",
     ],

@@ -25,6 +25,7 @@ VOCABULARY: Final = tuple(
             "event_model",
             "event_types",
             "events",
+            "json_texts",
             "site_types",
             "strict_json",
         ),

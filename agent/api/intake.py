@@ -17,6 +17,7 @@ from agent.api.caller import Caller
 from agent.api.door import PRODUCER_HEADER
 from agent.api.event_schemas import EVENTS_BODY
 from agent.api.metrics import Metrics
+from agent.api.peer import peer_name
 from agent.api.rate import ProducerRates
 from agent.api.refusal import Refusal, refusal_of
 from agent.api.route import JSON, Body, Parameter, Route, json_answer
@@ -26,7 +27,7 @@ from agent.event_types import Stream
 from agent.events import Draft, EventDecoder, problems_of
 from agent.log import Appended, EventLog
 from agent.pseudonyms import Pseudonyms
-from agent.refused_bodies import RefusedBodies
+from agent.refused import RefusedBodies
 
 __all__ = ["Intake", "IntakeLimits"]
 
@@ -179,8 +180,8 @@ class Intake:
         except StoreforwardError as error:
             refusal = _refusal_of(error, drafts)
             self._metrics.rejected(refusal.kind, events=len(drafts) or 1)
-            if body and refusal.problems:
-                self._refused.keep(name, refusal.kind, refusal.problems, body)
+            if body and refusal.problems:  # it is about what was sent, and not about when
+                self._refused.keep(name, peer_name(request), refusal.kind, tuple(refusal.problems), body)
             raise refusal from error
         self._metrics.appended(self._clock.monotonic_s() - began_s)
         return self._answer(stored)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, Self
 
-__all__ = ["Peer", "groups_of", "is_welcome"]
+from aiohttp import web
+
+__all__ = ["Peer", "groups_of", "is_welcome", "peer_name"]
 
 _UCRED: Final = struct.Struct("=iII")  # pid_t, uid_t, gid_t
 
@@ -43,3 +45,12 @@ def groups_of(peer: Peer) -> frozenset[int]:
     except KeyError:
         return frozenset({peer.gid})
     return frozenset({peer.gid, *os.getgrouplist(name, peer.gid)})
+
+
+def peer_name(request: web.Request) -> str:
+    """The other end of a connection in words: a network address, or the process on this machine."""
+    connection = request.get_extra_info("socket")
+    if request.remote or connection is None:
+        return request.remote or "gone"
+    peer = Peer.of(connection)
+    return f"process {peer.pid} of user {peer.uid}"

@@ -50,7 +50,7 @@ from agent.packs import OfferBook, Packs
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.quarantine_desk import QuarantineDesk
-from agent.refused_bodies import RefusedBodies
+from agent.refused import RefusedBodies
 from agent.settings import Settings
 from agent.till_requests import TillRequests
 
@@ -96,6 +96,7 @@ class LocalApi:
         adviser: Adviser | None,
         fleet: Fleet,
         quarantine: QuarantineDesk,
+        refused: RefusedBodies,
         shed: Callable[[], int],
         clock: Clock,
         heartbeat_s: float = HEARTBEAT_S,
@@ -104,8 +105,7 @@ class LocalApi:
         self._streams = EventStreams(settings.api.sse_clients_max, self._metrics, heartbeat_s=heartbeat_s)
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
-        self._site_types = decoder.site_types
-        self._refused = _refused_bodies(settings, folder, log, clock)
+        self._site_types, self._refused = decoder.site_types, refused
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
         shelf, news = Shelf(offers, clock), ShelfNews(packs)
         self._products = ProductRoutes(catalogue, shelf, news)
@@ -116,7 +116,7 @@ class LocalApi:
         )  # fmt: skip
         self.routes: Final[list[Route]] = [
             *Intake(
-                log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding, self._refused
+                log, decoder, pseudonyms, _limits(settings), self._metrics, clock, self._decoding, refused
             ).routes(),
             *BasketRoutes(baskets, self._streams, news).routes(),
             *TillRoutes(till_requests, self._recorder, self._streams, clock).routes(),
@@ -219,17 +219,6 @@ class LocalApi:
 
     def _unready(self) -> str:
         return "the agent is stopping" if self._stopping else ""
-
-
-def _refused_bodies(settings: Settings, folder: DataFolder, log: EventLog, clock: Clock) -> RefusedBodies:
-    kept = RefusedBodies(
-        folder.refused,
-        days=settings.events.keep_refused_days,
-        clock=clock,
-        has_room=lambda: log.room_bytes > log.reserve_bytes,
-    )
-    kept.clear()
-    return kept
 
 
 def _limits(settings: Settings) -> IntakeLimits:

@@ -1,18 +1,22 @@
-"""`storeforward refused`: the bodies of refused events that settings keep: list, look, drop."""
+"""`storeforward refused`: what producers sent that was refused, where settings keep it: list, look, drop."""
 
+import base64
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from agent.cli.options import data_folder, data_option, json_option
-from agent.cli.terminal_text import printable
-from agent.clock import SystemClock, rfc3339
+from agent.cli.terminal_text import escaped
+from agent.clock import rfc3339
 from agent.errors import CallerError
-from agent.refused_bodies import RefusedBodies, RefusedBody
+from agent.refused import RefusedBody, RefusedShelf
 
 __all__ = ["refused"]
+
+Document = dict[str, Any]  # Any: JSON
 
 number_argument = click.argument("number", type=click.IntRange(1))
 
@@ -23,9 +27,9 @@ class NothingKept(CallerError):
 
 @click.group()
 def refused() -> None:
-    """See what producers sent that was refused. Kept only with events.keep_refused_days, up to 200 of them.
+    """See what producers sent that was refused, where events.keep_refused_days keeps it; the last 200 at most.
 
-    They may hold personal data: drop what you have looked at. None with payment card data in it is ever kept.
+    They may hold personal data: drop what you have looked at. What seems to hold payment card data is never kept.
     Example: storeforward refused list
     """
 
@@ -38,16 +42,14 @@ def list_(data: Path | None, *, as_json: bool) -> None:
 
     Example: storeforward refused list --json
     """
-    kept = _folder(data).list()
+    kept = _shelf(data).bodies()
     if as_json:
-        click.echo(json.dumps({"refused": [_document(body, head=False) for body in kept]}))
+        click.echo(json.dumps({"refused": [_document(body) for body in kept]}))
         return
     for body in kept:
-        why = printable(body.problems[0]) if body.problems else body.refusal
-        whose = f"{rfc3339(body.at)}  {printable(body.producer)}  {body.size_bytes:,} bytes"
-        click.echo(f"{body.number:>6}  {whose}  {why}")
+        click.echo(_line(body))
     if not kept:
-        click.echo("Nothing is kept. events.keep_refused_days = 3 keeps what is refused from the next start on.")
+        click.echo("Nothing is kept. With events.keep_refused_days = 3 in the settings, it is for three days.")
 
 
 @refused.command()
@@ -55,42 +57,71 @@ def list_(data: Path | None, *, as_json: bool) -> None:
 @data_option
 @json_option
 def show(number: int, *, data: Path | None, as_json: bool) -> None:
-    """Show why call NUMBER was refused, and what it sent.
+    """Show why call NUMBER was refused, and the first 64 KiB of what it sent.
 
     Example: storeforward refused show 12
     """
-    body = _folder(data).find(number)
+    body = _shelf(data).find(number)
     if body is None:
-        raise NothingKept(f"no refused body {number} is kept here: storeforward refused list")
-    if as_json:
-        click.echo(json.dumps(_document(body, head=True)))
-        return
-    click.echo(f"{rfc3339(body.at)}  {printable(body.producer)}: {body.refusal}")
-    for problem in body.problems:
-        click.echo(f"  {printable(problem)}")
-    more = body.size_bytes - len(body.head)
-    for line in body.head.decode("utf-8", "replace").splitlines():
-        click.echo(printable(line))
-    if more:
-        click.echo(f"… and {more:,} bytes more")
+        raise _nothing_kept(number)
+    click.echo(json.dumps(_document(body) | _content(body)) if as_json else "\n".join(_lines(body)))
 
 
 @refused.command()
-@number_argument
+@click.argument("number", type=click.IntRange(1), required=False)
+@click.option("--all", "all_", is_flag=True, help="All that are kept, instead of one NUMBER.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @data_option
-def drop(number: int, *, data: Path | None) -> None:
-    """Forget call NUMBER.
+@json_option
+def drop(number: int | None, *, all_: bool, yes: bool, data: Path | None, as_json: bool) -> None:
+    """Forget call NUMBER, or --all of them, for good.
 
-    Example: storeforward refused drop 12
+    Example: storeforward refused drop 12 --yes
     """
-    if not _folder(data).drop(number):
-        raise NothingKept(f"no refused body {number} is kept here: storeforward refused list")
-    click.echo(f"{number} was dropped.")
+    if (number is None) is not all_:
+        raise click.UsageError("name one NUMBER, or --all")
+    if not yes:
+        what = f"call {number}" if number else "all refused calls"
+        click.confirm(f"Forget {what} for good?", abort=True, err=True)
+    gone = _shelf(data).drop(number)
+    if number and not gone:
+        raise _nothing_kept(number)
+    click.echo(json.dumps({"dropped": gone}) if as_json else f"{gone} dropped.")
 
 
-def _folder(data: Path | None) -> RefusedBodies:
-    return RefusedBodies(data_folder(data).refused, days=0, clock=SystemClock())
+def _shelf(data: Path | None) -> RefusedShelf:
+    return RefusedShelf(data_folder(data).refused)
 
 
-def _document(body: RefusedBody, *, head: bool) -> dict[str, Any]:  # Any: JSON
-    return body.model_dump(mode="json", exclude=None if head else {"head_base64"})
+def _nothing_kept(number: int) -> NothingKept:
+    return NothingKept(f"nothing is kept under {number}: storeforward refused list")
+
+
+def _document(body: RefusedBody) -> Document:
+    told = body.model_dump(mode="json", exclude={"format"})
+    return {"number": body.number, **told}
+
+
+def _content(body: RefusedBody) -> Document:
+    """The bytes as text, or where they are none, in the way of CloudEvents."""
+    try:
+        return {"body": body.head.decode()}
+    except UnicodeDecodeError:
+        return {"body_base64": base64.b64encode(body.head).decode("ascii")}
+
+
+def _line(body: RefusedBody) -> str:
+    why = str(body.problems[0]) if body.problems else body.refusal
+    return escaped(f"{body.number:>4}  {rfc3339(body.at)}  {body.producer}  {body.size_bytes:,} bytes  {why}")
+
+
+def _lines(body: RefusedBody) -> Iterator[str]:
+    yield escaped(f"{body.number:>4}  {rfc3339(body.at)}  {body.producer}, {body.peer}  {body.refusal}")
+    for problem in body.problems:
+        yield escaped(f"      {problem}")
+    if body.withheld:
+        yield f"      {body.size_bytes:,} bytes, which are not kept: they seem to hold {body.withheld}"
+        return
+    more = f", the first {body.head_bytes:,} of them" if body.head_bytes < body.size_bytes else ""
+    yield f"      {body.size_bytes:,} bytes{more}:"
+    yield from (escaped(line) for line in body.head.decode("utf-8", "backslashreplace").split("\n"))

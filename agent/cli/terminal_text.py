@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-__all__ = ["json_for_terminals", "printable"]
+__all__ = ["escaped", "json_for_terminals", "printable"]
 
 # Beyond ASCII a terminal may act upon C1 controls, and hides or turns around text at the others. JSON's own escapes
 # take care of C0.
@@ -15,6 +15,15 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
+def escaped(text: str) -> str:
+    """The text with everything that does not print as its escape, as Python writes it."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
 def json_for_terminals(text: str) -> str:
     """The same JSON document with acting characters escaped, which can only stand inside its strings."""
     return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")

@@ -53,6 +53,7 @@ def check_secrets(patient: Patient) -> Iterator[Finding]:
 def _secrets(patient: Patient) -> Iterator[Path]:
     identity = patient.folder.identity
     yield identity
+    yield patient.folder.refused
     if identity.is_dir():
         yield from sorted(file for file in identity.iterdir() if file.is_file())
     link = patient.settings.link

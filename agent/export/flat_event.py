@@ -3,6 +3,8 @@
 import json
 from typing import Final, NamedTuple
 
+from agent.events import data_text
+
 __all__ = ["COLUMNS", "FlatEvent", "flat_event"]
 
 
@@ -37,5 +39,5 @@ def flat_event(body: bytes) -> FlatEvent:
         time=told["time"],
         recorded_time=told["recordedtime"],
         clock_synced=told["clocksynced"],
-        data=json.dumps(told["data"], ensure_ascii=False, separators=(",", ":")),
+        data=data_text(body).decode(),
     )

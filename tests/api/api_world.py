@@ -33,6 +33,7 @@ from agent.packs import OfferBook, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.quarantine_desk import QuarantineDesk
+from agent.refused import RefusedBodies
 from agent.settings import Settings
 from agent.till_requests import TillRequests
 from agent.topics import DeviceName
@@ -276,6 +277,7 @@ async def open_world(
             adviser=decisions.adviser,
             fleet=fleet or Fleet(),
             quarantine=QuarantineDesk(log, decoder, link.send_again),
+            refused=RefusedBodies(folder.refused, 0, 0, clock),
             shed=lambda: 0,
             clock=clock,
             heartbeat_s=heartbeat_s,

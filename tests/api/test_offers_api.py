@@ -15,6 +15,7 @@ def send_down(world: World, version: int, offers: object) -> None:
     manifest = {"version": version, "sha256": name, "size_bytes": len(content), "chunk_bytes": 100_000}
     world.packs.manifest("offers", json.dumps(manifest).encode())
     world.packs.chunk("offers", name, 0, content)
+    world.packs.apply("offers")
 
 
 def offer(sku: str, days: int) -> dict[str, object]:

@@ -44,6 +44,13 @@ def test_each_problem_of_the_settings_is_a_finding(tmp_path: Path) -> None:
     assert one_finding(check_settings, patient(tmp_path)) == Finding.ok("settings", "store.toml")
 
 
+def test_event_types_that_cannot_be_used_are_a_finding_as_the_agent_would_not_start(tmp_path: Path) -> None:
+    named = settings(events={"types_folder": str(tmp_path / "types")})
+    finding = one_finding(check_settings, patient(tmp_path, settings=named))
+    assert finding.severity is Severity.PROBLEM
+    assert f"events.types_folder {tmp_path / 'types'}: No such file" in finding.text
+
+
 def test_an_agent_that_does_not_run_is_a_warning_and_one_that_hangs_a_problem(tmp_path: Path) -> None:
     assert one_finding(check_agent, patient(tmp_path)).severity is WARNING
     hung = AgentAnswer(None, "the agent did not answer within 10 s", runs=True)
@@ -245,6 +252,10 @@ def test_keys_that_others_can_read_are_a_problem(tmp_path: Path) -> None:
     )
     sick.folder.identity.chmod(0o755)
     assert one_finding(check_secrets, sick).remedy == f"chmod 700 {sick.folder.identity}"
+    sick.folder.identity.chmod(0o700)
+    key.chmod(0o600)
+    sick.folder.refused.mkdir(mode=0o755)
+    assert one_finding(check_secrets, sick).remedy == f"chmod 700 {sick.folder.refused}"
 
 
 def test_key_files_that_settings_name_count_too(tmp_path: Path) -> None:
