@@ -7,7 +7,9 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
+from tempfile import gettempdir
 from threading import Thread
 
 import pytest
@@ -164,8 +166,8 @@ def test_garbage_of_a_client_ends_it_with_a_reason_and_frees_the_vehicle(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 def test_another_user_is_refused(server: SocketServer, path: Path) -> None:
-    for folder in (path.parent, *path.parent.parents[:2]):
-        folder.chmod(0o711)
+    for folder in takewhile(lambda folder: str(folder) != gettempdir(), path.parents):
+        folder.chmod(0o711)  # pytest's folders are its user's alone, and there is one more of them with workers
     path.chmod(0o666)
     program = (
         "import os, socket, sys; os.setgid(65534); os.setuid(65534)\n"
