@@ -12,7 +12,7 @@ __all__ = ["RECEIPT_PATIENCE_S", "REPEAT_AFTER_S", "SILENCE_MIN_S", "LedgerWord"
 
 RECEIPT_PATIENCE_S: Final = 5.0  # a ledger that only lags shows another place by then
 REPEAT_AFTER_S: Final = 3_600.0  # what a ledger refuses for good must not be sent again and again
-SILENCE_MIN_S: Final = 60.0  # with MQTT 3.1.1: no word of what the broker took, and we ask; doubled each time
+SILENCE_MIN_S: Final = 60.0  # no word of what the broker took, and we ask; doubled each time
 SILENCE_MAX_S: Final = 3_600.0
 
 

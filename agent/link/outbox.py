@@ -55,6 +55,8 @@ OUTAGE_S: Final = 60.0
 """After an outage as long as this, other stores come back in the same moment."""
 SUSPECT_AFTER_S: Final = 2.0
 """A connection serves what is not suspected for so long before a suspect is tried on it, …"""
+SUSPECT_AFTER_MIN_S: Final = 0.1
+"""… or half as long as the last one lived, so that on a line that keeps breaking suspects have a turn, …"""
 SUSPECT_PAUSE_S: Final = 0.5
 """… and for so long between two of them."""
 POISON_AFTER_BREAKS: Final = 3
@@ -115,7 +117,8 @@ class Outbox:
         self._virtual = 0.0
         self._held_until_s = 0.0
         self._gentle_until_s = 0.0
-        self._suspects_from_s = 0.0
+        self._suspects_from_s = self._connected_at_s = 0.0
+        self._suspect_after_s = SUSPECT_AFTER_S
         self._lost_at_s: float | None = None
         self._payload_bytes_max = 0
         self._reading: Read | None = None
@@ -202,7 +205,8 @@ class Outbox:
         self._window = Window(self._window_publishes * settings.batch_bytes_max)
         self._payload_bytes_max = packet_bytes_max - self._overhead_bytes
         self._progress_at_s = now_s
-        self._suspects_from_s = now_s + SUSPECT_AFTER_S
+        self._connected_at_s = now_s
+        self._suspects_from_s = now_s + self._suspect_after_s
         self._answered_upto_s = 0.0
         self._held_until_s = 0.0
         outage_s = now_s - self._lost_at_s if self._lost_at_s is not None else 0.0
@@ -217,6 +221,7 @@ class Outbox:
 
         `suspicious`: the peer ended it, for a reason that may lie in what was in flight.
         """
+        self._suspect_after_s = max(SUSPECT_AFTER_MIN_S, min(SUSPECT_AFTER_S, (now_s - self._connected_at_s) / 2))
         alone = len(self._flights) == 1
         for flight in self._flights.values():
             if suspicious:

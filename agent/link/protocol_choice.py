@@ -2,7 +2,7 @@
 
 MQTT 3.1.1 has no reason codes: a broker acknowledges a publish that it throws away, so only the ledger's receipts tell
 what arrived. That is why 5 is asked for again from time to time, and why a broker that hangs up without a word has to
-do so twice.
+do so twice, and not to have spoken 5 before.
 """
 
 from enum import StrEnum
@@ -32,6 +32,7 @@ class ProtocolChoice:
         self._version = self._fixed or MqttVersion.V5
         self._unanswered = 0
         self._fell_back_at_s = 0.0
+        self._has_spoken_5 = False
 
     def version(self, now_s: float) -> MqttVersion:
         """What to speak on the next connection."""
@@ -42,6 +43,7 @@ class ProtocolChoice:
     def connected(self) -> None:
         """The broker took our CONNECT."""
         self._unanswered = 0
+        self._has_spoken_5 = self._has_spoken_5 or self._version is MqttVersion.V5
 
     def failed(self, failure: Exception, now_s: float) -> MqttVersion | None:
         """A connection did not come about; the other version, when that is to be spoken next."""
@@ -49,7 +51,9 @@ class ProtocolChoice:
             return None
         refused = isinstance(failure, BrokerRefused) and failure.code == UNSUPPORTED_VERSION
         self._unanswered += isinstance(failure, ConnectUnanswered)
-        if not refused and self._unanswered < UNANSWERED_MAX:
+        # A broker that has spoken 5 is away, behind something that takes its connections meanwhile.
+        is_away = self._has_spoken_5 and self._version is MqttVersion.V5
+        if not refused and (is_away or self._unanswered < UNANSWERED_MAX):
             return None
         self._become(MqttVersion.V5 if self._version is MqttVersion.V3 else MqttVersion.V3, now_s)
         return self._version

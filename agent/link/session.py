@@ -23,7 +23,6 @@ from agent.link.inbox import Inbox
 from agent.link.ledger_word import LedgerWord
 from agent.link.muted_topics import MutedTopics
 from agent.link.outbox import Outbox
-from agent.link.protocol_choice import MqttVersion
 from agent.link.reasons import NO_MATCHING_SUBSCRIBERS, OF_THE_PAYLOAD, reason_name
 from agent.link.receipts import Gap, Receipts, Rewind, StartEpoch, compare, parse_receipts, tell_of_our_epoch
 from agent.log import CLOUD, EventLog, Place
@@ -268,10 +267,11 @@ class Session:
         return bool(why)
 
     async def _miss_receipts(self) -> None:
-        """An MQTT 3.1.1 broker acknowledges what it throws away: of that, a ledger cannot speak unless it is asked."""
+        """What a broker took and lost, or threw away, a ledger cannot speak of unless it is asked.
+
+        MQTT 3.1.1 brokers acknowledge what they throw away; any broker loses what it holds when it forgets a session.
+        """
         ledger, clock = self._parts.ledger, self._parts.clock
-        if self._connection.version is MqttVersion.V5:
-            await asyncio.Event().wait()
         while (left_s := ledger.silence_left_s(clock.monotonic_s())) > 0:
             await asyncio.sleep(left_s)
         ledger.asked()

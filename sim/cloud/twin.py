@@ -25,6 +25,7 @@ CLIENT_ID: Final = "storeforward-cloud-twin"
 SESSION_EXPIRY_S: Final = 7 * 86_400
 RECEIPT_INTERVAL_S: Final = 0.25
 RECONNECT_WAIT_S: Final = 0.25
+CANCEL_AGAIN_S: Final = 0.1
 SUBSCRIPTIONS: Final = (device_filter(Channel.EVENTS), device_filter(Channel.STATE))
 
 logger = logging.getLogger(__name__)
@@ -78,10 +79,8 @@ class CloudTwin:
             try:
                 await asyncio.wait((publisher, watch, self._broken), return_when=asyncio.FIRST_COMPLETED)
             finally:
-                publisher.cancel()
-                watch.cancel()
-                ended = await asyncio.gather(publisher, watch, return_exceptions=True)
-            for outcome in ended:
+                await _end(publisher, watch)
+            for outcome in (task.exception() for task in (publisher, watch) if not task.cancelled()):
                 if isinstance(outcome, Exception):
                     raise outcome
 
@@ -133,6 +132,14 @@ class _Intake(asyncio.Queue[aiomqtt.Message]):
 
     def put_nowait(self, item: aiomqtt.Message) -> None:
         self._take(item)
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    """Cancels until all have ended: on Python 3.11 `asyncio.wait_for` loses a cancellation that meets its answer."""
+    while any(not task.done() for task in tasks):
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
 
 
 async def _until_disconnected(client: aiomqtt.Client) -> None:

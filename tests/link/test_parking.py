@@ -286,6 +286,22 @@ def test_between_two_suspects_others_get_through() -> None:
     assert broker.parked(Stream.SENSOR) == {}
 
 
+@pytest.mark.parametrize("life_s", [0.25, 0.5, 1.9])
+def test_on_a_line_that_breaks_ever_and_again_suspects_have_their_turn(life_s: float) -> None:
+    broker = Broker()
+    broker.world.append(SALES, 40)
+    for _ in range(2):
+        broker.world.pump()
+        broker.world.disconnect(suspicious=True)
+        broker.world.connect()
+    for _ in range(20):
+        broker.run(seconds=life_s, until=SALES)
+        broker.world.disconnect(suspicious=True)
+        broker.world.connect()
+    assert broker.world.durable[SALES] == Place(1, 40)
+    assert broker.parked() == {}
+
+
 def test_lines_that_break_for_no_fault_of_ours_make_nothing_suspect() -> None:
     broker = Broker()
     broker.world.append(SALES, 40)

@@ -30,6 +30,17 @@ def test_a_connection_in_between_forgives_the_first_time() -> None:
     assert choice.version(1.0) is MqttVersion.V5
 
 
+def test_one_that_has_spoken_5_is_away_and_not_old_when_its_door_hangs_up() -> None:
+    choice = ProtocolChoice("auto")
+    choice.connected()
+    for _ in range(10):
+        assert choice.failed(UNANSWERED, 0.0) is None
+    assert choice.failed(UNSUPPORTED, 1.0) is MqttVersion.V3
+    for _ in range(2):
+        choice.failed(UNANSWERED, 2.0)
+    assert choice.version(3.0) is MqttVersion.V5
+
+
 @pytest.mark.parametrize("failure", [BrokerRefused("broker", 0x86), BrokerUnreachable("no route"), OSError()])
 def test_no_other_failure_changes_the_version(failure: Exception) -> None:
     choice = ProtocolChoice("auto")

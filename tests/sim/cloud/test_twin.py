@@ -20,7 +20,7 @@ from sim.broker import Broker, BrokerKind, running_broker
 from sim.cloud.connection import mqtt_client, publish_properties
 from sim.cloud.ledger import Ledger
 from sim.cloud.schema import LedgerUnusable
-from sim.cloud.twin import CloudTwin
+from sim.cloud.twin import CloudTwin, _end
 from tests.sim.cloud.publishes import DEVICE, batch, event, events_topic, rows
 
 KINDS: tuple[BrokerKind, ...] = get_args(BrokerKind)
@@ -278,3 +278,17 @@ async def test_a_twin_waits_for_a_broker_that_is_not_there_yet(tmp_path: Path, f
             await asyncio.wait((running,))
     finally:
         await broker.stop()
+
+
+async def test_a_task_that_missed_its_first_cancellation_is_ended_by_the_next() -> None:
+    async def deaf_once() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(deaf_once())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(DEADLINE_S):
+        await _end(task)
+    assert task.cancelled()
