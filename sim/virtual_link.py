@@ -5,13 +5,14 @@ line has a rate, a round trip and losses, which TCP repeats in order; the broker
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
 from typing import Final
 
 from agent.event_types import Stream
+from agent.link.batch import batch_of
 from agent.link.eta import Eta
 from agent.link.outbox import Outbox, Publish, Read
 from agent.log import START, Place, StoredEvent
@@ -53,13 +54,17 @@ class VirtualLink:
     settings: LinkSettings
     line: LineModel = LineModel()
     broker: BrokerModel = BrokerModel()
-    event_bytes: int = 687
+    bodies: Sequence[bytes] = (b"x" * 687,)
+    """The events, over and over."""
+    reads_zstd: bool = False
+    """Whether the ledger says that it reads compressed payloads."""
     seed: int = 1
     now_s: float = 0.0
     flows: dict[Stream, float] = field(default_factory=dict)
     timeouts: int = 0
     refused: int = 0
     publishes: int = 0
+    largest_payload_bytes: int = 0
     largest_in_flight_bytes: int = 0
     delays_s: dict[Stream, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Of events recorded while the link ran: from then until they reached the broker."""
@@ -68,7 +73,8 @@ class VirtualLink:
         self._random = Random(self.seed)  # noqa: S311 - a model, repeatable by its seed
         self.outbox = Outbox(dict.fromkeys(Stream, START), self.settings, self._random, overhead_bytes=OVERHEAD_BYTES)
         self.eta = Eta()
-        self._body = b"x" * self.event_bytes
+        self.outbox.compression.accepted = self.reads_zstd
+        self._smallest_bytes = min(map(len, self.bodies))
         self._heads = dict.fromkeys(Stream, 0)
         self._backlog = dict.fromkeys(Stream, 0)
         self._recorded_s: dict[Stream, list[float]] = defaultdict(list)
@@ -158,18 +164,20 @@ class VirtualLink:
     def _send(self) -> None:
         self.outbox.set_heads(self._places(), self.now_s)
         while (wish := self.outbox.next_read(self.now_s)) is not None:
-            publish = self.outbox.loaded(wish, self._read(wish), self.now_s)
+            publish = self.outbox.loaded(wish, batch_of(wish, self._read(wish)), self.now_s)
             if publish is not None:
                 self._publish(publish)
 
     def _read(self, wish: Read) -> list[StoredEvent]:
-        count = min(wish.events_max, max(1, wish.bytes_max // self.event_bytes))
+        count = min(wish.events_max, max(1, wish.bytes_max // self._smallest_bytes))
         first, last = wish.after.sequence + 1, min(self._heads[wish.stream], wish.after.sequence + count)
-        return [StoredEvent(Place(1, sequence), "", self._body) for sequence in range(first, last + 1)]
+        bodies = self.bodies
+        return [StoredEvent(Place(1, at), "", bodies[at % len(bodies)]) for at in range(first, last + 1)]
 
     def _publish(self, publish: Publish) -> None:
         self._mid += 1
         self.publishes += 1
+        self.largest_payload_bytes = max(self.largest_payload_bytes, len(publish.payload))
         size = len(publish.payload) + OVERHEAD_BYTES
         self.outbox.handed_over(publish, self._mid, self.now_s)
         self._in_flight[self._mid] = size

@@ -137,6 +137,12 @@ def _link_metrics(link: LinkStatus) -> Iterator[Metric]:
     yield CounterMetricFamily("storeforward_events_acknowledged", "Events with a PUBACK", value=link.acknowledged)
     yield CounterMetricFamily("storeforward_events_redelivered", "Events handed over again", value=link.redelivered)
     yield CounterMetricFamily(
+        "storeforward_link_plain_bytes", "Events handed to the broker, before compression", value=link.plain_bytes
+    )
+    yield CounterMetricFamily(
+        "storeforward_link_sent_bytes", "The same after compression, without MQTT's headers", value=link.sent_bytes
+    )
+    yield CounterMetricFamily(
         "storeforward_publishes_unheard", "Publishes taken though nobody subscribes", value=link.unheard
     )
     refused = CounterMetricFamily("storeforward_publishes_refused", "PUBACKs that refused", labels=["code"])

@@ -96,7 +96,8 @@ def _sending(found: Document, now: datetime) -> str:
     took = f", acknowledged after {p50:.0f} ms (p99 {p99:.0f} ms)" if p50 is not None and p99 is not None else ""
     rate = link["publishes_per_s"]
     most = f", {rate:,.3g} publishes a second at most" if rate is not None else ""
-    return f"{link['in_flight']} publishes on their way{took}{most}, {link['redelivered']:,} events sent again"
+    shrunk = f", {link['plain_bytes'] / link['sent_bytes']:.1f} x compressed" if link["encoding"] else ""
+    return f"{link['in_flight']} publishes on their way{took}{most}{shrunk}, {link['redelivered']:,} events sent again"
 
 
 def _waiting(found: Document, now: datetime) -> str:

@@ -31,7 +31,7 @@ from agent.link.errors import (
     MessageTooLarge,
     SubscriptionRefused,
 )
-from agent.link.packets import Login, Message, PubAck, ServerLimits, Will, packet_overhead_bytes
+from agent.link.packets import CONTENT_ENCODING, Login, Message, PubAck, ServerLimits, Will, packet_overhead_bytes
 from agent.link.protocol_choice import MqttVersion
 from agent.link.reasons import KEEP_ALIVE_TIMEOUT, reason_name
 from agent.link.socket_client import SocketClient, TooLarge, Unacceptable
@@ -142,16 +142,27 @@ class MqttConnection:
             self._read_on()
         return event
 
-    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, content_type: str = "") -> int:
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        content_type: str = "",
+        content_encoding: str = "",
+    ) -> int:
         """Hands a message over and returns its id; with QoS 1 a `PubAck` with that id follows.
 
-        MQTT 3.1.1 carries no content type. The caller keeps within `limits`: nothing here counts what is in flight.
+        MQTT 3.1.1 carries no content type, and no encoding, which MQTT 5 has as a user property. The caller keeps
+        within `limits`: nothing here counts what is in flight.
 
         Raises:
             ConnectionLost: there is no connection any more.
         """
         client = self._alive()
-        properties = _publish_properties(content_type) if content_type and self.version is MqttVersion.V5 else None
+        with_type = content_type and self.version is MqttVersion.V5
+        properties = _publish_properties(content_type, content_encoding) if with_type else None
         info = client.publish(topic, payload, qos, retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise ConnectionLost(f"cannot publish to {self.endpoint}: {info.rc.name}")
@@ -411,11 +422,14 @@ class MqttConnection:
 
 
 @lru_cache(maxsize=16)
-def _publish_properties(content_type: str) -> Properties:
-    return _properties(PacketTypes.PUBLISH, ContentType=content_type)
+def _publish_properties(content_type: str, content_encoding: str) -> Properties:
+    if not content_encoding:
+        return _properties(PacketTypes.PUBLISH, ContentType=content_type)
+    encoded = [(CONTENT_ENCODING, content_encoding)]
+    return _properties(PacketTypes.PUBLISH, ContentType=content_type, UserProperty=encoded)
 
 
-def _properties(packet_type: int, **values: str | int) -> Properties:
+def _properties(packet_type: int, **values: str | int | list[tuple[str, str]]) -> Properties:
     properties = Properties(packet_type)  # type: ignore[no-untyped-call]  # paho left its __init__ unannotated
     for name, value in values.items():
         setattr(properties, name, value)

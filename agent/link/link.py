@@ -15,6 +15,7 @@ from agent.event_types import Stream
 from agent.events import EventDecoder
 from agent.link.backoff import Backoff
 from agent.link.broker_access import BrokerAccess
+from agent.link.compression import ZSTD
 from agent.link.connection import MqttConnection, Will, packet_overhead_bytes
 from agent.link.device_state import DeviceState
 from agent.link.errors import BrokerRefused, ConnectionLost, LinkMisconfigured, MessageTooLarge
@@ -159,6 +160,9 @@ class Link:
             parked=parked_status(outbox.parked),
             caught_up_at=None if remaining_s is None else self._clock.wall() + timedelta(seconds=round(remaining_s)),
             publishes_per_s=outbox.publishes_per_s,
+            encoding=outbox.compression.encoding,
+            plain_bytes=outbox.compression.plain_bytes,
+            sent_bytes=outbox.compression.sent_bytes,
             reconnects=max(0, self._connections - 1),
             puback_p50_ms=_percentile_ms(latencies_s, 0.50),
             puback_p99_ms=_percentile_ms(latencies_s, 0.99),
@@ -310,7 +314,7 @@ def _outbox(log: EventLog, name: DeviceName, settings: LinkSettings, random: Ran
         settings if settings.batching == "on" else settings.model_copy(update={"batch_events_max": 1}),
         random,
         overhead_bytes=max(
-            packet_overhead_bytes(name.topic(Channel.EVENTS, stream), BATCH_CONTENT_TYPE) for stream in Stream
+            packet_overhead_bytes(name.topic(Channel.EVENTS, stream), BATCH_CONTENT_TYPE, ZSTD) for stream in Stream
         ),
         parked=parked_ranges(log),
     )

@@ -15,7 +15,8 @@ from typing import Final
 
 from agent.event_types import Stream
 from agent.link.backoff import Backoff
-from agent.link.batch import Parking, Publish, Read, array_of, fitting
+from agent.link.batch import Batch, Parking, Publish, Read
+from agent.link.compression import Compression
 from agent.link.lane import Lane, Limits, Offer
 from agent.link.pace import Pace
 from agent.link.parking import NEVER, ParkedRange, ParkingLot, Release
@@ -26,6 +27,7 @@ from agent.link.reasons import (
     OF_ONE_EVENT,
     PACKET_TOO_LARGE,
     PARKING,
+    PAYLOAD_FORMAT_INVALID,
     QUOTA,
     reason_name,
 )
@@ -130,6 +132,7 @@ class Outbox:
         self._advances: dict[Stream, Place] = {}
         self._parkings: list[Parking] = []
         self._releases: list[Release] = []
+        self.compression = Compression(allowed=settings.compression == "auto" and settings.batching == "on")
         self.tally = Tally()
         self.refused_by_code: dict[int, int] = {}
         self.latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
@@ -213,6 +216,7 @@ class Outbox:
         spread_s = settings.catch_up_spread_s if outage_s >= OUTAGE_S else 0.0
         self._gentle_until_s = now_s + self._random.uniform(0.0, spread_s)
         self._lot.connected(self._payload_bytes_max, now_s)
+        self.compression.refused = False
         for lane in self._lanes.values():
             lane.connected()
 
@@ -289,31 +293,24 @@ class Outbox:
         self._reading = self._choose(now_s)
         return self._reading
 
-    def loaded(self, read: Read, events: Sequence[StoredEvent], now_s: float) -> Publish | None:
-        """The batch to publish, made of what the log gave for `read`; None when there is nothing to send."""
+    def loaded(self, read: Read, batch: Batch | None, now_s: float) -> Publish | None:
+        """The publish of what the log gave for `read`, if it gave any; None when there is nothing to send."""
         if read is not self._reading:
             return None  # asked for on a connection that is gone
         self._reading = None
         lane = self._lanes[read.stream]
         lane.unreadable = ""
         self._readings[read.stream].reset()
-        count = len(events)
-        while count and read.upto is not None and events[count - 1].place > read.upto:
-            count -= 1
-        if not count:
+        if batch is None:
             self._nothing(read, lane, now_s)
             return None
-        bodies = [event.body for event in events[:count]]
-        payload = array_of(bodies)
-        if len(payload) > read.bytes_max:
-            count = fitting(bodies, read.bytes_max)
-            payload = array_of(bodies[:count])
+        events, payload = batch.events, batch.payload
         if len(payload) > self._payload_bytes_max:
             self._too_large(read, events[0], len(payload), now_s)
             return None
-        sending = events[:count]
-        repeated = count if read.parked else lane.repeated(read.after, sending)
-        return Publish(read, sending[0].place, sending[-1].place, payload, count, repeated)
+        repeated = len(events) if read.parked else lane.repeated(read.after, events)
+        first, last = events[0].place, events[-1].place
+        return Publish(read, first, last, payload, len(events), repeated, batch.plain_bytes, batch.encoding)
 
     def could_not_read(self, read: Read, fault: str, now_s: float) -> None:
         """The log gave a fault for `read`: this stream waits and tries again, the others go on."""
@@ -339,6 +336,7 @@ class Outbox:
             self._progress_at_s = now_s
         self._flights[mid] = _Flight(publish, lane, segment, now_s)
         self._bytes_in_flight += size
+        self.compression.sent(publish.stream, publish.plain_bytes, size, full=publish.is_full)
         self._pace.sent(now_s)
         self.tally.published_events += publish.events
         self.tally.redelivered_events += publish.repeated
@@ -407,10 +405,11 @@ class Outbox:
 
     def _wish(self, lane: Lane, offer: Offer, *, parked: bool = False) -> Read:
         batch_bytes = self._window.batch_bytes(self._pace.per_s)
-        bytes_max = min(self._settings.batch_bytes_max, max(1, self._payload_bytes_max), batch_bytes)
-        return Read(
-            lane.stream, offer.after, offer.upto, self._settings.batch_events_max, bytes_max, offer.live, parked
-        )
+        most = min(self._settings.batch_bytes_max, max(1, self._payload_bytes_max), batch_bytes)
+        encoding = "" if offer.suspect else self.compression.encoding  # no blame falls on an event for its encoding
+        bytes_max = self.compression.plain_bytes_max(lane.stream, most) if encoding else most
+        events_max = self._settings.batch_events_max
+        return Read(lane.stream, offer.after, offer.upto, events_max, bytes_max, most, encoding, offer.live, parked)
 
     def _nothing(self, read: Read, lane: Lane, now_s: float) -> None:
         """The log has none of the events that were asked for."""
@@ -446,6 +445,7 @@ class Outbox:
     def _refused(self, flight: _Flight, code: int, now_s: float) -> None:
         lane, segment = flight.lane, flight.segment
         self.refused_by_code[code] = self.refused_by_code.get(code, 0) + 1
+        self.compression.refused |= code == PAYLOAD_FORMAT_INVALID and bool(flight.publish.encoding)
         if code in QUOTA:
             self._pace.refused(now_s)
             if now_s >= self._held_until_s:  # the others of one window say nothing more
@@ -457,6 +457,8 @@ class Outbox:
         lane.refusal = f"the broker refuses stream {lane.stream}: {reason_name(code)}"
         held_until_s = self._held_until_s if code in QUOTA else now_s + self._backoffs[lane.stream].next_s()
         lane.refused(segment, held_until_s)
+        if flight.publish.encoding and self.compression.refused:
+            return  # the same goes plain, before any event is to blame
         if code in OF_ONE_EVENT and not segment.is_single:
             lane.split(segment)
         elif code in PARKING and segment.tries >= self._settings.park_after_tries and self._may_park(lane):

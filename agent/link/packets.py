@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["Login", "Message", "PubAck", "ServerLimits", "Will", "packet_overhead_bytes"]
+__all__ = ["CONTENT_ENCODING", "Login", "Message", "PubAck", "ServerLimits", "Will", "packet_overhead_bytes"]
 
+CONTENT_ENCODING: Final = "content-encoding"
+"""The user property (MQTT 5, 3.3.2.3.7) that names how a payload is compressed, as in HTTP (RFC 9110, 8.4)."""
 PROTOCOL_BYTES_MAX: Final = 268_435_455 + 5  # MQTT 5, 2.1.4: the largest remaining length, and its fixed header
 
 
@@ -56,6 +58,7 @@ class Message:
     """Of one connection; 0 with QoS 0."""
 
 
-def packet_overhead_bytes(topic: str, content_type: str = "") -> int:
+def packet_overhead_bytes(topic: str, content_type: str = "", content_encoding: str = "") -> int:
     """What a PUBLISH packet takes beside its payload, at most."""
-    return 1 + 4 + 2 + len(topic.encode()) + 2 + 4 + 3 + len(content_type.encode())
+    encoding = 1 + 2 + len(CONTENT_ENCODING) + 2 + len(content_encoding.encode()) if content_encoding else 0
+    return 1 + 4 + 2 + len(topic.encode()) + 2 + 4 + 3 + len(content_type.encode()) + encoding

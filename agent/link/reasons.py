@@ -13,6 +13,7 @@ __all__ = [
     "OF_THE_PAYLOAD",
     "PACKET_TOO_LARGE",
     "PARKING",
+    "PAYLOAD_FORMAT_INVALID",
     "QUOTA",
     "SESSION_TAKEN_OVER",
     "UNSUPPORTED_VERSION",
@@ -25,13 +26,14 @@ DELIVERED: Final = frozenset({0x00, NO_MATCHING_SUBSCRIBERS})
 QUOTA: Final = frozenset({0x89, 0x93, 0x96, 0x97, 0x9F})
 """The broker asks for less: slow down the whole connection, and do not come back at once."""
 PACKET_TOO_LARGE: Final = 0x95
+PAYLOAD_FORMAT_INVALID: Final = 0x99
 BREAKS_CONNECTION: Final = 0x00
 """Stands for a reason where there was none: the peer ended the connection each time a batch was sent."""
-PARKING: Final = frozenset({0x87, 0x90, PACKET_TOO_LARGE, 0x99})
+PARKING: Final = frozenset({0x87, 0x90, PACKET_TOO_LARGE, PAYLOAD_FORMAT_INVALID})
 """PUBACK codes after which trying the same again and again is of no use."""
-OF_ONE_EVENT: Final = frozenset({PACKET_TOO_LARGE, 0x99})
+OF_ONE_EVENT: Final = frozenset({PACKET_TOO_LARGE, PAYLOAD_FORMAT_INVALID})
 """Those of them that one event of a batch may be to blame for."""
-OF_THE_PAYLOAD: Final = frozenset({0x00, 0x80, 0x81, 0x82, 0x83, 0x90, PACKET_TOO_LARGE, 0x99})
+OF_THE_PAYLOAD: Final = frozenset({0x00, 0x80, 0x81, 0x82, 0x83, 0x90, PACKET_TOO_LARGE, PAYLOAD_FORMAT_INVALID})
 """Reasons for which a broker ends a connection that may lie in what was sent; 0x00: it gave none."""
 
 UNSUPPORTED_VERSION: Final = 0x84

@@ -101,10 +101,12 @@ class DayAnswer(_Part):
 class Receipts(_Part):
     """One message on the `ack` topic.
 
-    It is complete when the ledger holds nothing of this device beyond the streams and epochs that it names.
+    It is complete when the ledger holds nothing of this device beyond the streams and epochs that it names. It accepts
+    payloads in these content codings, beside plain ones; names that are not known here mean nothing.
     """
 
     complete: bool = False
+    accepts: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=16)] = []
     receipts: Annotated[list[StreamReceipt], Field(max_length=RECEIPTS_MAX)]
     days: Annotated[list[DayAnswer], Field(max_length=DAYS_MAX)] = []
 

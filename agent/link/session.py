@@ -15,6 +15,8 @@ from typing import Final
 from agent.clock import Clock
 from agent.errors import EnvironmentFault, LogUnreadable, StorageFailed
 from agent.event_types import Stream
+from agent.link.batch import Batch, Read, batch_of
+from agent.link.compression import ZSTD
 from agent.link.connection import Message, MqttConnection, PubAck
 from agent.link.device_state import DeviceState
 from agent.link.errors import ConnectionLost, EndedByUs, ReceiptRefused, SubscriptionRefused
@@ -189,6 +191,7 @@ class Session:
             _warn("link.message_ignored", f"message on {self._receipt_topic} ignored: {refused}")
             return None
         self._parts.ledger.newest = receipts
+        self._parts.outbox.compression.accepted = ZSTD in receipts.accepts
         return receipts
 
     def _repeats(self, event: PubAck | Message, receipts: Receipts) -> bool:
@@ -299,21 +302,20 @@ class Session:
             if wish is None:
                 await self._work_or(outbox.wait_s(now_s))
                 continue
-            read = partial(log.read, wish.stream, wish.after, events_max=wish.events_max, bytes_max=wish.bytes_max)
             try:
-                events = await loop.run_in_executor(self._parts.reader, read)
+                batch = await loop.run_in_executor(self._parts.reader, _load, log, wish)
             except (LogUnreadable, StorageFailed) as fault:
                 self._warn_once("link.unreadable", f"stream {wish.stream} waits, the others go on: {fault}")
                 outbox.could_not_read(wish, str(fault), clock.monotonic_s())
                 continue
-            publish = outbox.loaded(wish, events, clock.monotonic_s())
+            publish = outbox.loaded(wish, batch, clock.monotonic_s())
             if publish is None:
                 self._parts.moved.set()
                 continue
-            content_type, payload = BATCH_CONTENT_TYPE, publish.payload
+            topic, content_type, payload = self._topics[publish.stream], BATCH_CONTENT_TYPE, publish.payload
             if self._parts.settings.batching == "off":
                 content_type, payload = EVENT_CONTENT_TYPE, payload[1:-1]  # an array of one
-            mid = self._connection.publish(self._topics[publish.stream], payload, content_type=content_type)
+            mid = self._connection.publish(topic, payload, content_type=content_type, content_encoding=publish.encoding)
             outbox.handed_over(publish, mid, clock.monotonic_s())
 
     async def _work_or(self, wait_s: float | None) -> None:
@@ -347,6 +349,11 @@ class Session:
             _warn("link.unheard", "the broker takes our publishes, but nobody subscribes: is the cloud side running?")
         else:
             _warn("link.refused", f"the broker refuses publishes: {reason_name(code)}; the events stay in the log")
+
+
+def _load(log: EventLog, wish: Read) -> Batch | None:
+    events = log.read(wish.stream, wish.after, events_max=wish.events_max, bytes_max=wish.bytes_max)
+    return batch_of(wish, events)
 
 
 def _warn(event: str, message: str) -> None:

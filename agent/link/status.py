@@ -69,6 +69,12 @@ class LinkStatus:
     known or never."""
     publishes_per_s: float | None
     """How many publishes may leave a second, by the settings or as the broker's refusals taught; null without limit."""
+    encoding: str
+    """How batches are compressed now; empty when they are not."""
+    plain_bytes: int
+    """Of the events handed to the broker, repetitions included."""
+    sent_bytes: int
+    """The same as they were sent; fewer where they were compressed."""
     reconnects: int
     puback_p50_ms: float | None
     puback_p99_ms: float | None

@@ -10,6 +10,7 @@ import click
 
 from agent.clock import SystemClock
 from agent.errors import StoreforwardError
+from agent.link.compression import ZSTD
 from sim.broker import end_with_parent
 from sim.cloud.ledger import Ledger
 from sim.cloud.twin import CloudTwin
@@ -21,23 +22,24 @@ __all__: list[str] = []
 @click.option("--host", default="127.0.0.1", show_default=True, help="Broker host.")
 @click.option("--port", default=1883, show_default=True, type=click.IntRange(1, 65_535), help="Broker port.")
 @click.option("--ledger", required=True, type=click.Path(path_type=Path), help="SQLite file of the ledger.")
+@click.option("--compression/--no-compression", default=True, show_default=True, help="Offer to read zstd.")
 @click.option("--json", "as_json", is_flag=True, help="The ready line as JSON.")
 @click.option("--parent", "parent_pid", type=int, help="Process to end with.")
-def main(host: str, port: int, ledger: Path, parent_pid: int | None, *, as_json: bool) -> None:
+def main(host: str, port: int, ledger: Path, parent_pid: int | None, *, compression: bool, as_json: bool) -> None:
     """Take events from a broker into a ledger and publish receipts, until SIGTERM."""
     if parent_pid is not None:
         end_with_parent(parent_pid)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
-        asyncio.run(_run(host, port, ledger, as_json=as_json))
+        asyncio.run(_run(host, port, ledger, accepts=[ZSTD] if compression else [], as_json=as_json))
     except StoreforwardError as error:
         raise click.ClickException(str(error)) from error
 
 
-async def _run(host: str, port: int, file: Path, *, as_json: bool) -> None:
+async def _run(host: str, port: int, file: Path, *, accepts: list[str], as_json: bool) -> None:
     book = Ledger.open(file, SystemClock())
     try:
-        twin = CloudTwin(book, host, port)
+        twin = CloudTwin(book, host, port, accepts=accepts)
         serving = asyncio.create_task(twin.run(), name="cloud twin")
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, serving.cancel)

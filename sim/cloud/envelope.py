@@ -1,4 +1,6 @@
-"""Reads what an agent publishes: one structured CloudEvent, or a JSON array of them. It knows no storage.
+"""Reads what an agent publishes: one structured CloudEvent, or a JSON array of them, as it is or as a zstd frame.
+
+It knows no storage, and unpacks no more than an agent packs.
 
 It reads the envelope only and keeps each event's own text: a ledger that refused an event for its content would
 turn it into a hole that no agent can ever fill. Where an event cannot even be placed, it says why.
@@ -10,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, NoReturn
 
 from agent.event_types import TYPE_PREFIX
+from agent.link.compression import MAGIC, FrameRefused, decompressed
 from agent.topics import Topic
 
 __all__ = ["Arrival", "Unplaced", "Unreadable", "read_publish"]
@@ -41,7 +44,7 @@ class Unplaced(NamedTuple):
 
 
 class Unreadable(Exception):
-    """A publish that is no JSON, or no list of events."""
+    """A publish that is no JSON, no list of events, or no whole zstd frame."""
 
 
 def read_publish(topic: Topic, payload: bytes) -> tuple[list[Arrival], list[Unplaced]]:
@@ -53,7 +56,7 @@ def read_publish(topic: Topic, payload: bytes) -> tuple[list[Arrival], list[Unpl
     stream, prefix = topic.tail[0], f"/{topic.site}/{topic.device}/"
     arrivals: list[Arrival] = []
     unplaced: list[Unplaced] = []
-    for value, body in _elements(payload):
+    for value, body in _elements(_plain(payload)):
         problem = _problem(value, stream, prefix)
         if problem:
             unplaced.append(Unplaced(problem, body))
@@ -71,6 +74,16 @@ def read_publish(topic: Topic, payload: bytes) -> tuple[list[Arrival], list[Unpl
             )
         )
     return arrivals, unplaced
+
+
+def _plain(payload: bytes) -> bytes:
+    """Known by its first octets, as MQTT 3.1.1 has no place for an encoding's name."""
+    if not payload.startswith(MAGIC):
+        return payload
+    try:
+        return decompressed(payload)
+    except FrameRefused as refused:
+        raise Unreadable(str(refused)) from None
 
 
 def _elements(payload: bytes) -> list[tuple[Any, str]]:

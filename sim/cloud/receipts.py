@@ -1,6 +1,7 @@
 """The `ack` document: what the ledger holds of one device, for the agent to compare with its own log."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sim.cloud.books import Book
@@ -14,9 +15,10 @@ EPOCHS_MAX: Final = 2
 MISSING_RANGES_MAX: Final = 100
 
 
-def receipt_payload(ledger: Ledger, device: str) -> bytes:
-    """The document as JSON, as it is published."""
-    return json.dumps(receipt_document(ledger, device), separators=(",", ":")).encode()
+def receipt_payload(ledger: Ledger, device: str, accepts: Sequence[str]) -> bytes:
+    """The document as it is published, with the content codings that are read beside plain payloads."""
+    document = receipt_document(ledger, device) | {"accepts": list(accepts)}
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def receipt_document(ledger: Ledger, device: str) -> dict[str, Any]:  # Any: a JSON object

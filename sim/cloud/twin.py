@@ -8,12 +8,13 @@ receipts say what is missing, and the agents send it again.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
 import aiomqtt
 
+from agent.link.compression import ZSTD
 from agent.topics import Channel, DeviceName, TopicRefused, device_filter, parse_topic
 from sim.cloud.connection import mqtt_client
 from sim.cloud.ledger import Ledger
@@ -34,13 +35,23 @@ logger = logging.getLogger(__name__)
 class CloudTwin:
     """One ledger at one broker; `run` it as a task."""
 
-    def __init__(self, ledger: Ledger, host: str, port: int, *, client_id: str = CLIENT_ID) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        host: str,
+        port: int,
+        *,
+        client_id: str = CLIENT_ID,
+        accepts: Sequence[str] = (ZSTD,),
+    ) -> None:
+        """`accepts`: the content codings that it says it reads; it reads them in any case."""
         self.connected = asyncio.Event()
         """Set while subscribed."""
         self._ledger = ledger
         self._host = host
         self._port = port
         self._client_id = client_id
+        self._accepts = accepts
         self._owed: set[str] = set()
         self._owing = asyncio.Event()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -119,7 +130,7 @@ class CloudTwin:
             owed, self._owed = self._owed, set()
             for device in sorted(owed):
                 topic = DeviceName(*device.split("/")).topic(Channel.RECEIPTS)
-                await client.publish(topic, receipt_payload(self._ledger, device), qos=1, retain=True)
+                await client.publish(topic, receipt_payload(self._ledger, device, self._accepts), qos=1, retain=True)
             await asyncio.sleep(RECEIPT_INTERVAL_S)
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from agent.event_types import Stream
-from agent.link.outbox import Outbox, Publish, Read
+from agent.link.batch import Publish, Read, batch_of
+from agent.link.outbox import Outbox
 from agent.link.parking import ParkedRange
 from agent.log import START, Place, StoredEvent
 from agent.settings import LinkSettings
@@ -104,7 +105,7 @@ class World:
             wish = self.outbox.next_read(self.now_s)
             if wish is None:
                 return count
-            publish = self.outbox.loaded(wish, self.read(wish), self.now_s)
+            publish = self.outbox.loaded(wish, batch_of(wish, self.read(wish)), self.now_s)
             if publish is not None:
                 self._hand_over(publish)
                 count += 1

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.event_types import Stream
+from agent.link.batch import batch_of
 from agent.link.outbox import SHARES
 from agent.log import START, Place
 from agent.settings import LinkSettings
@@ -209,7 +210,7 @@ def test_what_was_read_for_an_earlier_connection_is_not_sent() -> None:
     assert world.outbox.next_read(world.now_s) is None  # one read at a time
     world.disconnect()
     world.connect()
-    assert world.outbox.loaded(wish, world.read(wish), world.now_s) is None
+    assert world.outbox.loaded(wish, batch_of(wish, world.read(wish)), world.now_s) is None
     assert world.pump() == 1
 
 

@@ -62,7 +62,7 @@ def test_what_was_declared_is_not_missing_in_a_receipt_but_counted(ledger: Ledge
     assert (document["missing"], document["missing_count"]) == ([[6, 8]], 3)
     assert (document["upto"], document["last_id"]) == (10, "")
     assert (document["shed"], document["quarantined"]) == (3, 1)
-    (read, _) = parse_receipts(receipt_payload(ledger, DEVICE)).receipts
+    (read, _) = parse_receipts(receipt_payload(ledger, DEVICE, ["zstd"])).receipts
     assert (read.upto, read.last_id, read.missing_count, read.shed, read.quarantined) == (10, "", 3, 3, 1)
 
 
@@ -124,17 +124,18 @@ def test_at_most_a_hundred_ranges_are_listed_and_all_are_counted(ledger: Ledger)
 
 
 def test_a_device_that_sent_nothing_has_an_empty_receipt(ledger: Ledger) -> None:
-    assert json.loads(receipt_payload(ledger, "store-9/box-9")) == {
+    assert json.loads(receipt_payload(ledger, "store-9/box-9", ["zstd"])) == {
         "complete": True,
         "receipts": [],
         "days": [],
+        "accepts": ["zstd"],
     }
 
 
 def test_the_agent_reads_what_the_twin_writes(ledger: Ledger) -> None:
     sales(ledger, [1, 2, 6])
     day_closed(ledger, 1, "2017-03-05", day_range(1, 6))
-    receipts = parse_receipts(receipt_payload(ledger, DEVICE))
+    receipts = parse_receipts(receipt_payload(ledger, DEVICE, ["zstd"]))
     assert [(receipt.stream, receipt.upto, receipt.missing_count) for receipt in receipts.receipts] == [
         ("sales", 6, 3),
         ("audit", 1, 0),
