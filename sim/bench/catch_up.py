@@ -8,13 +8,16 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from agent.clock import SystemClock
 from agent.event_types import Stream
 from agent.settings import LinkSettings
+from sim.bench.shop_bodies import shop_bodies
 from sim.virtual_link import BrokerModel, LineModel, VirtualLink
 
 __all__ = ["Case", "cases", "main"]
 
 OUTAGE: Final = {Stream.SENSOR: 500_000, Stream.STOCK: 264_000, Stream.TOUCH: 100_000}
+SHOP_EVENTS: Final = 30_000  # of which two thirds are the tills'
 SECONDS_MAX: Final = 7_200.0
 
 
@@ -37,6 +40,11 @@ def cases() -> Iterator[Case]:
     yield Case("600 ms, 250 kbit/s, 2 % loss", _link(free, slow, BrokerModel(), {Stream.SENSOR: 20_000}), 0.2)
     fast = LineModel(round_trip_s=0.2, bytes_per_s=12_500_000)
     yield Case("200 ms, 100 Mbit/s", _link(free, fast, BrokerModel(), {Stream.SENSOR: 200_000}), 2)
+    bodies = shop_bodies(SHOP_EVENTS, SystemClock())[Stream.SALES]
+    for name, reads_zstd in (("plain", False), ("compressed", True)):
+        link = VirtualLink(free, slow, bodies=bodies, reads_zstd=reads_zstd)
+        link.backlog({Stream.STOCK: 20_000})
+        yield Case(f"600 ms, 250 kbit/s, 2 % loss, a shop's events, {name}", link, 0.2)
 
 
 def _link(settings: LinkSettings, line: LineModel, broker: BrokerModel, backlog: dict[Stream, int]) -> VirtualLink:

@@ -54,21 +54,15 @@ def shop_drafts(events: int, clock: Clock) -> list[Draft]:
 def _posted(events: int) -> Iterator[tuple[str, bytes]]:
     """Who sends what, in the order of the day."""
     source = open_source(SourceOptions(baskets=max(1, events // EVENTS_PER_BASKET), dataset_folder=None))
-    tills = (till.actions() for till in schedule_tills(source.baskets()))
+    tills: list[Iterator[TillAction | SensorAction]] = [till.actions() for till in schedule_tills(source.baskets())]
     pseudonyms: dict[str, str] = {}
     random = Random(1)  # noqa: S311 - the same pseudonyms in every run
-    for action in merge(*tills, sensor_actions(source), backoffice_actions(source), key=_moment):
-        producer, data = _of(action)
-        if isinstance(action, TillAction) and action.raw_customer is not None:
+    for action in merge(*tills, sensor_actions(source), backoffice_actions(source), key=lambda one: one.at):
+        event = {"type": action.type, "id": action.event_id, "time": rfc3339(action.at), "data": action.data}
+        if isinstance(action, SensorAction):
+            yield action.producer, json.dumps(event).encode()
+            continue
+        if action.raw_customer is not None:
             customer = pseudonyms.setdefault(action.raw_customer, f"p1:{random.getrandbits(128):032x}")
-            data = {**data, "customer_id": customer}
-        event = {"type": action.type, "id": action.event_id, "time": rfc3339(action.at), "data": data}
-        yield producer, json.dumps(event).encode()
-
-
-def _of(action: TillAction | SensorAction) -> tuple[str, dict[str, object]]:
-    return (action.till_id if isinstance(action, TillAction) else action.producer), action.data
-
-
-def _moment(action: TillAction | SensorAction) -> float:
-    return action.at.timestamp()
+            event["data"] = action.data | {"customer_id": customer}
+        yield action.till_id, json.dumps(event).encode()

@@ -4,12 +4,14 @@ import asyncio
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
+from agent.link.compression import compressed
 from agent.topics import DeviceName, TopicRefused
 from tests.agent_process import AgentProcess, running_agent, scan, settings_toml
 from tests.api.api_world import CheckedClient, World
@@ -19,13 +21,6 @@ from tests.examples import EXAMPLES, PAN
 UNPACKED_BYTES: Final = 200_000_000
 GROWTH_BYTES_MAX: Final = 100_000_000
 CALLS: Final = 4
-
-
-def bomb(compressor: Any) -> bytes:  # Any: zlib's compressor has no name
-    """200 megabytes of blanks as 200 kilobytes."""
-    blank = b" " * 1_000_000
-    parts = [compressor.compress(blank) for _ in range(UNPACKED_BYTES // len(blank))]
-    return b"".join([*parts, compressor.flush()])
 
 
 def peak_bytes(agent: AgentProcess) -> int:
@@ -45,11 +40,18 @@ async def send(agent: AgentProcess, body: bytes, **headers: str) -> int:
 
 
 @pytest.mark.case("D8")
-@pytest.mark.parametrize(("encoding", "window"), [("gzip", 31), ("deflate", 15)])
+@pytest.mark.parametrize(
+    ("encoding", "bomb"),
+    [
+        ("gzip", lambda blanks: gzip.compress(blanks, 1)),
+        ("deflate", lambda blanks: zlib.compress(blanks, 1)),
+        ("zstd", compressed),
+    ],
+)
 async def test_a_compression_bomb_is_refused_at_the_size_of_a_body_and_takes_bounded_memory(
-    tmp_path: Path, encoding: str, window: int
+    tmp_path: Path, encoding: str, bomb: Callable[[bytes], bytes]
 ) -> None:
-    body = bomb(zlib.compressobj(wbits=window))
+    body = bomb(b" " * UNPACKED_BYTES)
     assert len(body) < 1_000_000
     async with running_agent(tmp_path) as agent:
         assert (await agent.post(scan("before")))[0] == 201
@@ -63,7 +65,7 @@ async def test_a_compression_bomb_is_refused_at_the_size_of_a_body_and_takes_bou
 
 
 @pytest.mark.case("D8")
-@pytest.mark.parametrize("encoding", ["zstd", "br", "compress", "gzip, gzip"])
+@pytest.mark.parametrize("encoding", ["br", "compress", "gzip, gzip"])
 async def test_an_encoding_that_is_not_read_is_refused(till: CheckedClient, encoding: str) -> None:
     body = gzip.compress(gzip.compress(json.dumps(short_scan()).encode()))
     reply = await till.post("/v1/events", body, headers={"Content-Encoding": encoding}, checked=False)

@@ -15,6 +15,7 @@ from agent.clock import IdFactory, SystemClock
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.link import Link
+from agent.link.compression import MAGIC, decompressed
 from agent.log import CLOUD, START, EventLog, Place, StoredEvent
 from agent.settings import LinkSettings, LogSettings
 from agent.topics import Channel, DeviceName
@@ -110,6 +111,8 @@ class Cloud:
     client: aiomqtt.Client
     batches: dict[str, list[bytes]] = field(default_factory=dict)
     content_types: set[str] = field(default_factory=set)
+    encodings: list[str] = field(default_factory=list)
+    """Of each batch, by its first octets; where MQTT 5 brought its name, that has to be the same."""
     states: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON objects
 
     def events(self, stream: Stream) -> list[dict[str, Any]]:  # Any: JSON objects
@@ -139,13 +142,22 @@ class Cloud:
             if message.topic.value == NAME.topic(Channel.STATE):
                 self.states.append(json.loads(message.payload))
             else:
-                self.batches.setdefault(message.topic.value.rpartition("/")[2], []).append(message.payload)
-                self.content_types.add(vars(message.properties).get("ContentType", ""))
+                found = vars(message.properties) if message.properties else {}  # MQTT 5 has them
+                self._take(message.topic.value.rpartition("/")[2], message.payload, found)
+
+    def _take(self, stream: str, payload: bytes, properties: dict[str, Any]) -> None:  # Any: MQTT properties
+        encoding = "zstd" if payload.startswith(MAGIC) else ""
+        self.content_types.add(properties.get("ContentType", ""))
+        if "ContentType" in properties:
+            assert dict(properties.get("UserProperty", [])) == ({"content-encoding": "zstd"} if encoding else {})
+        self.encodings.append(encoding)
+        self.batches.setdefault(stream, []).append(decompressed(payload) if encoding else payload)
 
     @classmethod
     @asynccontextmanager
-    async def listening(cls, port: int) -> AsyncIterator[Self]:
-        async with aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5, identifier="cloud") as client:
+    async def listening(cls, port: int, *, mqtt_5: bool = True) -> AsyncIterator[Self]:
+        protocol = aiomqtt.ProtocolVersion.V5 if mqtt_5 else aiomqtt.ProtocolVersion.V311
+        async with aiomqtt.Client("127.0.0.1", port, protocol=protocol, identifier="cloud") as client:
             cloud = cls(client)
             await client.subscribe([(NAME.topic(Channel.STATE), 1), ("sf/v1/+/+/evt/#", 1)])
             task = asyncio.create_task(cloud.listen())

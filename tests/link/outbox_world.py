@@ -6,6 +6,7 @@ from random import Random
 
 from agent.event_types import Stream
 from agent.link.batch import Publish, Read, batch_of
+from agent.link.compression import decompressed
 from agent.link.outbox import Outbox
 from agent.link.parking import ParkedRange
 from agent.log import START, Place, StoredEvent
@@ -149,7 +150,9 @@ class World:
         raise AssertionError("the outbox does not come to rest")
 
     def _hand_over(self, publish: Publish) -> None:
-        places = [Place(epoch, sequence) for _, epoch, sequence in json.loads(publish.payload)]
+        plain = decompressed(publish.payload) if publish.encoding else publish.payload
+        assert (len(plain), publish.encoding) in {(publish.plain_bytes, ""), (publish.plain_bytes, "zstd")}
+        places = [Place(epoch, sequence) for _, epoch, sequence in json.loads(plain)]
         sent = Sent(self.next_mid, publish, places)
         self.next_mid += 1
         self.outbox.handed_over(publish, sent.mid, self.now_s)

@@ -4,8 +4,10 @@ from statistics import median
 
 import pytest
 
+from agent.clock import SystemClock
 from agent.event_types import Stream
 from agent.settings import LinkSettings
+from sim.bench.shop_bodies import shop_bodies
 from sim.virtual_link import BrokerModel, LineModel, VirtualLink
 
 DAY_BACKLOG = {Stream.SENSOR: 500_000, Stream.STOCK: 264_000, Stream.TOUCH: 100_000}
@@ -52,7 +54,7 @@ def test_a_slow_lossy_line_never_times_out_and_a_live_sale_does_not_wait_behind_
     took_s = started(link).drain(3_000)
     assert took_s is not None
     assert link.timeouts == 0
-    least_s = 20_000 * link.event_bytes / SLOW.bytes_per_s
+    least_s = 20_000 * len(link.bodies[0]) / SLOW.bytes_per_s
     assert took_s < 1.4 * least_s
     assert max(link.delays_s[Stream.SALES]) < 2.0
     assert median(link.delays_s[Stream.SALES]) < 1.0
@@ -84,6 +86,24 @@ def test_thirty_days_without_a_network_are_sent_from_the_first_event_on() -> Non
     link.run(10)
     assert link.waiting == 0
     assert link.outbox.tally.acknowledged_events == 1_000_000
+
+
+@pytest.mark.case("N13")
+@pytest.mark.parametrize("line", [SLOW, LineModel(round_trip_s=0.1, bytes_per_s=250_000 / 8, loss=0.02)])
+def test_a_backlog_of_real_events_is_gone_from_a_slow_line_eight_times_as_fast_when_it_is_compressed(
+    line: LineModel,
+) -> None:
+    bodies = shop_bodies(6_000, SystemClock())[Stream.SALES]
+    took_s, slowest_s = [], []
+    for reads_zstd in (False, True):
+        link = VirtualLink(LinkSettings(), line, bodies=bodies, reads_zstd=reads_zstd)
+        link.backlog({Stream.SALES: 20_000})
+        link.flows[Stream.STOCK] = 0.2
+        took_s.append(started(link).drain(3_600) or float("inf"))
+        slowest_s.append(max(link.delays_s[Stream.STOCK]))
+        assert link.timeouts == 0
+    assert took_s[1] < took_s[0] / 8
+    assert slowest_s[1] < 2.0
 
 
 def test_a_fast_long_line_is_filled() -> None:

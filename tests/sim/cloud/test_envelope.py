@@ -1,12 +1,14 @@
 """What a publish may look like, and what is said of one that cannot be used."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.link.compression import compressed
 from sim.cloud import envelope
 from sim.cloud.envelope import Unreadable, read_publish
 from tests.sim.cloud.publishes import EPOCH, batch, event, events_topic
@@ -57,6 +59,34 @@ def test_any_batch_is_read_as_json_reads_it(sequences: list[int], indent: int | 
 def test_what_is_no_list_of_events_is_unreadable(payload: bytes, reason: str) -> None:
     with pytest.raises(Unreadable, match=reason.replace("[", r"\[")):
         read_publish(TOPIC, payload)
+
+
+def test_a_compressed_batch_is_read_as_the_plain_one() -> None:
+    plain = batch(*(event(number) for number in range(1, 51)))
+    assert read_publish(events_topic(), compressed(plain)) == read_publish(events_topic(), plain)
+
+
+@pytest.mark.case("D8")
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (compressed(b"[" + b" " * 200_000_000 + b"]"), "holds more than 1,048,576 bytes"),
+        (compressed(batch(event(1)))[:-1], "cut off"),
+        (compressed(batch(event(1))) + b"]", "behind the end"),
+        (compressed(compressed(batch(event(1)))), "not UTF-8"),
+        (compressed(b"nothing"), "not JSON"),
+    ],
+)
+def test_a_frame_that_is_a_bomb_cut_or_no_batch_is_unreadable_and_unpacked_no_further_than_a_batch(
+    payload: bytes, reason: str
+) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unreadable, match=reason):
+            read_publish(events_topic(), payload)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_publish_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
