@@ -69,7 +69,9 @@ async def test_metrics_have_base_units_no_ids_and_the_version(till: CheckedClien
     for name in (
         "storeforward_queue_depth_events",
         "storeforward_link_connected",
+        "storeforward_link_plain_bytes_total",
         "storeforward_link_reconnects_total",
+        "storeforward_link_sent_bytes_total",
         "storeforward_publishes_refused_total",
         "storeforward_puback_seconds",
         "storeforward_events_parked",

@@ -113,6 +113,14 @@ async def test_what_the_broker_does_not_take_and_when_the_rest_is_gone_is_shown(
     assert "100 publishes a second at most" in shown
 
 
+async def test_by_how_much_batches_are_compressed_is_shown_while_they_are(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data") as world:
+        document = await _ask(world.folder)
+    link = document["link"] | {"published": 1, "plain_bytes": 1_420_000, "sent_bytes": 100_000}
+    assert "14.2 x compressed" in printed({**document, "link": link | {"encoding": "zstd"}})
+    assert "compressed" not in printed({**document, "link": link | {"encoding": ""}})
+
+
 def printed(document: Document) -> str:
     text = io.StringIO()
     Console(width=200, file=text).print(status_view(document))

@@ -135,7 +135,8 @@ async def test_under_tls_a_wrong_bit_anywhere_ends_the_connection_and_counts_not
 ) -> None:
     bad = LineQuality(flips=0.01)
     profile = Profile("noise", "one segment of a hundred has a wrong bit", up=bad, down=bad)
-    async with shop(kind, tmp_path, profile, authority=Authority(tmp_path), batch_events_max=20) as one:
+    changes = {"batch_events_max": 20, "compression": "off"}  # many segments, so that some are hit
+    async with shop(kind, tmp_path, profile, authority=Authority(tmp_path), **changes) as one:
         await one.device.append(SALE, 500)
         found = await one.all_is_there_once()
         assert found.events == 500
