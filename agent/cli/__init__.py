@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "doctor": "agent.cli.doctor:doctor",
     "tail": "agent.cli.tail:tail",
     "export": "agent.cli.export:export",
+    "drain": "agent.cli.drain:drain",
     "reconcile": "agent.cli.reconcile:reconcile",
     "backup": "agent.cli.backup:backup",
     "restore": "agent.cli.restore:restore",

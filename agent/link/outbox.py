@@ -71,6 +71,7 @@ class Tally:
 
     published_events: int = 0
     acknowledged_events: int = 0
+    acknowledged_bytes: int = 0
     redelivered_events: int = 0
     unheard_publishes: int = 0
     """Taken by the broker although nobody subscribes (0x10)."""
@@ -251,6 +252,10 @@ class Outbox:
     def send_parked(self, stream: Stream | None, now_s: float) -> int:
         """Try what is parked of a stream, or of all, now; how many events that may be."""
         return self._lot.wanted(stream, now_s)
+
+    def hurry(self) -> None:
+        """Catch up at once, though other stores may do so in the same moment."""
+        self._gentle_until_s = 0.0
 
     def puback(self, mid: int, code: int, now_s: float) -> None:
         """The broker's answer to a publish. Answers to anything else are ignored."""
@@ -435,6 +440,7 @@ class Outbox:
     def _delivered(self, flight: _Flight, now_s: float) -> None:
         lane, publish = flight.lane, flight.publish
         self.tally.acknowledged_events += publish.events
+        self.tally.acknowledged_bytes += len(publish.payload)
         self._backoffs[lane.stream].reset()
         self._quota.reset()
         if flight.segment is None:

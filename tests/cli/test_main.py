@@ -20,6 +20,7 @@ COMMANDS = (
         "doctor",
         "tail",
         "export",
+        "drain",
         "reconcile",
         "backup",
         "restore",
