@@ -216,7 +216,7 @@ class Outbox:
         `suspicious`: the peer ended it, for a reason that may lie in what was in flight.
         """
         self._suspect_after_s = max(SUSPECT_AFTER_MIN_S, min(SUSPECT_AFTER_S, (now_s - self._connected_at_s) / 2))
-        alone = len(self._flights) == 1
+        alone, cleared = len(self._flights) == 1, suspicious and not self._flights
         for flight in self._flights.values():
             if suspicious:
                 self._suspect(flight, alone=alone, now_s=now_s)
@@ -229,6 +229,8 @@ class Outbox:
         self._bytes_in_flight = 0
         for lane in self._lanes.values():
             lane.disconnected()
+            if cleared:
+                lane.clear_suspects()
 
     def set_heads(self, heads: Mapping[Stream, Place], now_s: float) -> None:
         """The log's last event of each stream."""

@@ -320,6 +320,22 @@ def test_on_a_line_that_breaks_ever_and_again_suspects_have_their_turn(life_s: f
     assert broker.parked() == {}
 
 
+def test_a_connection_that_ends_with_nothing_in_flight_clears_all_suspects() -> None:
+    """Another client that takes the connection over without a word does that; an event to blame cannot."""
+    broker = Broker()
+    broker.world.append(SALES, 40)
+    for _ in range(2):
+        broker.world.pump()
+        broker.world.disconnect(suspicious=True)
+        broker.world.connect()
+    broker.world.pump()
+    assert broker.world.in_flight == {}  # suspects wait for their turn
+    broker.world.disconnect(suspicious=True)
+    broker.world.connect()
+    broker.world.pump()
+    assert len(broker.world.in_flight) == SETTINGS.window_publishes
+
+
 def test_lines_that_break_for_no_fault_of_ours_make_nothing_suspect() -> None:
     broker = Broker()
     broker.world.append(SALES, 40)
