@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "backup": "agent.cli.backup:backup",
     "restore": "agent.cli.restore:restore",
     "config": "agent.cli.config:config",
+    "asyncapi": "agent.cli.asyncapi:asyncapi",
     "producer": "agent.cli.producer:producer",
     "catalogue": "agent.cli.catalogue:catalogue",
     "kiosk": "agent.cli.kiosk:kiosk",

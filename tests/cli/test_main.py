@@ -25,6 +25,7 @@ COMMANDS = (
         "backup",
         "restore",
         "config",
+        "asyncapi",
         "producer",
         "catalogue",
         "kiosk",
