@@ -33,7 +33,6 @@ from agent.machine_mark import MachineMark
 from agent.packs import OfferBook, PackInbox, PackRefused, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
-from agent.quarantine_desk import QuarantineDesk
 from agent.refused import RefusedBodies
 from agent.room_keeper import RoomKeeper
 from agent.salvage import Salvage
@@ -113,7 +112,7 @@ class Agent:
             folder=folder,
             log=log,
             decoder=decoder,
-            link_status=link.status,
+            link=link,
             identity=identity,
             receipts=link.receipts,
             producers=ProducerRegistry(folder.identity),
@@ -125,7 +124,6 @@ class Agent:
             offers=offers,
             adviser=decisions.adviser if decisions else None,
             fleet=fleet,
-            quarantine=QuarantineDesk(log, decoder, link.send_again),
             refused=refused,
             shed=lambda: room.shed_events,
             clock=clock,

@@ -14,7 +14,7 @@ readonly venv="$PWD/.venv"
 readonly lock=packaging/requirements.lock
 readonly sales_data_lock=packaging/sales-data.lock
 readonly apt_list=packaging/apt-packages.txt
-readonly peer=tests/fleet/peer
+readonly npm_folder=tests
 readonly policy=/usr/sbin/policy-rc.d
 declare -A missing=()
 export PATH="$PATH:/usr/sbin:/sbin" # where Debian keeps mosquitto
@@ -170,15 +170,15 @@ install_into_venv() {
         say "the Complete Journey sales could not be installed: the demo will use the seeded generator instead."
 }
 
-# Another maker's fleet control, which the tests run against our vehicles.
-install_peer() {
+# What other makers wrote and the tests hold us against: a fleet control, the schema of AsyncAPI.
+install_from_npm() {
     local stamp
-    stamp="$(sha256sum <"$peer/package-lock.json")"
-    [[ -d "$peer/node_modules" && "$(cat "$venv/peer.stamp" 2>/dev/null)" == "$stamp" ]] && return
-    say "installing the tests' fleet control (npm)"
-    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --prefix "$peer" >&2 ||
-        stop "npm could not install $peer/package-lock.json: is its registry reached?"
-    printf '%s\n' "$stamp" >"$venv/peer.stamp"
+    stamp="$(sha256sum <"$npm_folder/package-lock.json")"
+    [[ -d "$npm_folder/node_modules" && "$(cat "$venv/npm.stamp" 2>/dev/null)" == "$stamp" ]] && return
+    say "installing what the tests need from npm"
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --prefix "$npm_folder" >&2 ||
+        stop "npm could not install $npm_folder/package-lock.json: is its registry reached?"
+    printf '%s\n' "$stamp" >"$venv/npm.stamp"
 }
 
 check_platform
@@ -193,5 +193,5 @@ if [[ "$(cat "$venv/setup.stamp" 2>/dev/null)" != "$stamp" ]]; then
     say "done: .venv is ready"
 fi
 if [[ "$purpose" == test ]]; then
-    install_peer
+    install_from_npm
 fi

@@ -36,7 +36,7 @@ def packages() -> Iterator[Package]:
 PACKAGES: Final = tuple(packages())
 
 COPIED: Final = (
-    *("pyproject.toml", "setup.py", "tests/fleet/peer/package-lock.json"),
+    *("pyproject.toml", "setup.py", "tests/package-lock.json"),
     *("firmware_bridge/_port.pyx", "firmware_bridge/_port.pxd"),
 )
 
@@ -52,7 +52,7 @@ class Machine:
             made.mkdir()
         shutil.copytree(ROOT / "packaging", self.clone / "packaging")
         (self.clone / "firmware_bridge").mkdir()
-        (self.clone / "tests/fleet/peer/node_modules").mkdir(parents=True)
+        (self.clone / "tests/node_modules").mkdir(parents=True)
         for name in COPIED:
             shutil.copyfile(ROOT / name, self.clone / name)
         for name in TOOLS:
@@ -266,7 +266,7 @@ def test_the_set_up_does_without_the_sales_data(machine: Machine) -> None:
     assert "the demo will use the seeded generator instead" in said
 
 
-def test_the_tests_fleet_control_is_installed_once(machine: Machine) -> None:
+def test_what_the_tests_need_from_npm_is_installed_once(machine: Machine) -> None:
     machine.has_venv()
     calls = machine.clone / "npm-calls"
     machine.has("npm", f'echo "$*" >>"{calls}"')
@@ -280,7 +280,7 @@ def test_a_registry_out_of_reach_stops_the_tests_and_says_which_packages(machine
     machine.has("npm", "exit 1")
     code, said = machine.set_up("test")
     assert code == 1
-    assert said.endswith("npm could not install tests/fleet/peer/package-lock.json: is its registry reached?\n")
+    assert said.endswith("npm could not install tests/package-lock.json: is its registry reached?\n")
     assert machine.set_up()[0] == 0
 
 

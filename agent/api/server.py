@@ -18,6 +18,7 @@ from agent.api.caller import Caller
 from agent.api.decision_routes import DecisionRoutes
 from agent.api.device_status import ListenerState
 from agent.api.door import Door
+from agent.api.drain_routes import DrainRoutes
 from agent.api.event_stream import HEARTBEAT_S, EventStreams
 from agent.api.intake import Intake, IntakeLimits
 from agent.api.listeners import Listeners, lan_names
@@ -44,7 +45,7 @@ from agent.errors import StoreforwardError
 from agent.events import EventDecoder
 from agent.fleet.fleet import Fleet
 from agent.identity_watch import IdentityWatch
-from agent.link import LinkStatus, Receipts
+from agent.link import Link, Receipts
 from agent.log import EventLog
 from agent.packs import OfferBook, Packs
 from agent.producers import ProducerRegistry
@@ -83,7 +84,7 @@ class LocalApi:
         folder: DataFolder,
         log: EventLog,
         decoder: EventDecoder,
-        link_status: Callable[[], LinkStatus],
+        link: Link,
         identity: IdentityWatch,
         receipts: Callable[[], Receipts | None],
         producers: ProducerRegistry,
@@ -95,13 +96,12 @@ class LocalApi:
         offers: OfferBook,
         adviser: Adviser | None,
         fleet: Fleet,
-        quarantine: QuarantineDesk,
         refused: RefusedBodies,
         shed: Callable[[], int],
         clock: Clock,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
-        self._metrics = Metrics(__version__, LogAndLink(log, link_status, identity.certificate_ends))
+        self._metrics = Metrics(__version__, LogAndLink(log, link.status, identity.certificate_ends))
         self._streams = EventStreams(settings.api.sse_clients_max, self._metrics, heartbeat_s=heartbeat_s)
         self._listeners = Listeners(settings.api, folder.socket)
         self._recorder = RequestRecorder(till_requests, log, decoder, clock)
@@ -111,7 +111,7 @@ class LocalApi:
         self._products = ProductRoutes(catalogue, shelf, news)
         self._door = Door(producers, folder.socket, lan_names(settings.api))
         report = StatusReport(
-            settings=settings, folder=folder, log=log, link_status=link_status, listeners=self._listeners,
+            settings=settings, folder=folder, log=log, link_status=link.status, listeners=self._listeners,
             identity=identity, catalogue=catalogue, baskets=baskets, packs=packs, fleet=fleet, shed=shed, clock=clock,
         )  # fmt: skip
         self.routes: Final[list[Route]] = [
@@ -123,7 +123,8 @@ class LocalApi:
             *self._products.routes(),
             *OfferRoutes(offers, packs, clock).routes(),
             *DecisionRoutes(adviser, shelf, log, decoder, self._metrics).routes(),
-            *QuarantineRoutes(quarantine).routes(),
+            *QuarantineRoutes(QuarantineDesk(log, decoder, link.send_again)).routes(),
+            *DrainRoutes(report, link.hurry).routes(),
             *self._own_routes(report, receipts, fleet, BringRoutes(fleet, self._products.product, log, decoder)),
         ]
 

@@ -4,6 +4,7 @@ from agent.link.backoff import Backoff
 from agent.link.broker_access import BrokerAccess, files_seen
 from agent.link.connection import Login, Message, MqttConnection, PubAck, ServerLimits, Will
 from agent.link.device_certificate import DeviceCertificate
+from agent.link.device_state import StateMessage, WillMessage
 from agent.link.dial import Endpoint, tls_context
 from agent.link.errors import (
     BrokerRefused,
@@ -17,9 +18,12 @@ from agent.link.errors import (
 from agent.link.link import Link
 from agent.link.protocol_choice import MqttVersion, ProtocolChoice
 from agent.link.receipts import DayAnswer, Receipts, StreamReceipt
+from agent.link.session import BATCH_CONTENT_TYPE, EVENT_CONTENT_TYPE
 from agent.link.status import LinkState, LinkStatus, ParkedStatus
 
 __all__ = [
+    "BATCH_CONTENT_TYPE",
+    "EVENT_CONTENT_TYPE",
     "Backoff",
     "BrokerAccess",
     "BrokerRefused",
@@ -43,9 +47,11 @@ __all__ = [
     "ReceiptRefused",
     "Receipts",
     "ServerLimits",
+    "StateMessage",
     "StreamReceipt",
     "SubscriptionRefused",
     "Will",
+    "WillMessage",
     "files_seen",
     "tls_context",
 ]

@@ -190,6 +190,11 @@ class Lane:
             if segment.fate is Fate.IN_FLIGHT:
                 segment.fate = Fate.WAITING
 
+    def clear_suspects(self) -> None:
+        """Something else than what was sent ends connections."""
+        for segment in self._segments:
+            segment.breaks = segment.breaks_alone = 0
+
     def connected(self) -> None:
         """Another connection may take what the last one did not."""
         self.blocked = ""

@@ -81,6 +81,7 @@ class Link:
         self._work = asyncio.Event()
         self._moved = asyncio.Event()
         self._again = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._wishes: dict[Stream, Place] = {}
         """From where to send again, before the next connection."""
         self._went_back = asyncio.Event()
@@ -153,6 +154,7 @@ class Link:
             in_flight=outbox.in_flight,
             published=outbox.tally.published_events,
             acknowledged=outbox.tally.acknowledged_events,
+            acknowledged_bytes=outbox.tally.acknowledged_bytes,
             redelivered=outbox.tally.redelivered_events,
             unheard=outbox.tally.unheard_publishes,
             refused={reason_name(code): count for code, count in outbox.refused_by_code.items()},
@@ -189,6 +191,15 @@ class Link:
         self._work.set()
         return events
 
+    def hurry(self) -> None:
+        """Somebody waits until all is gone: connect now, catch up now, try what is parked.
+
+        What the broker wants to be left in peace for stays so.
+        """
+        self._hurried.set()
+        self._outbox.hurry()
+        self.send_parked()
+
     def receipts(self) -> Receipts | None:
         """The ledger's newest receipts, with its answers to day closes; None until it has been heard."""
         return self._ledger.newest
@@ -216,7 +227,13 @@ class Link:
                 if self._again.is_set():
                     await self._go_back()
                     continue
-            await asyncio.sleep(self._backoff.next_s())
+            await self._pause(self._backoff.next_s())
+
+    async def _pause(self, wait_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._hurried.wait()
+        self._hurried.clear()
 
     async def _use_connection(self, parts: Parts) -> None:
         settings = self._settings

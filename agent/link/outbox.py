@@ -25,6 +25,7 @@ from agent.link.reasons import (
     DELIVERED,
     NO_MATCHING_SUBSCRIBERS,
     OF_ONE_EVENT,
+    OF_THE_TOPIC,
     PACKET_TOO_LARGE,
     PARKING,
     PAYLOAD_FORMAT_INVALID,
@@ -32,11 +33,12 @@ from agent.link.reasons import (
     reason_name,
 )
 from agent.link.segments import Segment
+from agent.link.tally import Tally
 from agent.link.window import Window
 from agent.log.records import Place, StoredEvent
 from agent.settings import LinkSettings
 
-__all__ = ["SHARES", "Outbox", "Parking", "Publish", "Read", "Tally"]
+__all__ = ["SHARES", "Outbox", "Parking", "Publish", "Read"]
 
 SHARES: Final[Mapping[Stream, int]] = MappingProxyType(
     {
@@ -63,19 +65,11 @@ SUSPECT_PAUSE_S: Final = 0.5
 """… and for so long between two of them."""
 POISON_AFTER_BREAKS: Final = 3
 """An event is to blame when the peer ended so many connections in a row with nothing but it in flight."""
-AUDIT_PARKED_IN_A_ROW_MAX: Final = 8
-"""What is parked is told on the audit stream: while nothing of that gets through, parking more tells nobody."""
+PARKED_IN_A_ROW_MAX: Final = 8
+"""So many batches without one that got through, and a refusal of the topic is one of all its stream: that waits.
 
-
-@dataclass(slots=True)
-class Tally:
-    """What the outbox has counted since the start."""
-
-    published_events: int = 0
-    acknowledged_events: int = 0
-    redelivered_events: int = 0
-    unheard_publishes: int = 0
-    """Taken by the broker although nobody subscribes (0x10)."""
+So does the audit stream, whatever the reason: it tells what is parked, and would tell nobody.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +220,7 @@ class Outbox:
         `suspicious`: the peer ended it, for a reason that may lie in what was in flight.
         """
         self._suspect_after_s = max(SUSPECT_AFTER_MIN_S, min(SUSPECT_AFTER_S, (now_s - self._connected_at_s) / 2))
-        alone = len(self._flights) == 1
+        alone, cleared = len(self._flights) == 1, suspicious and not self._flights
         for flight in self._flights.values():
             if suspicious:
                 self._suspect(flight, alone=alone, now_s=now_s)
@@ -239,6 +233,8 @@ class Outbox:
         self._bytes_in_flight = 0
         for lane in self._lanes.values():
             lane.disconnected()
+            if cleared:
+                lane.clear_suspects()
 
     def set_heads(self, heads: Mapping[Stream, Place], now_s: float) -> None:
         """The log's last event of each stream."""
@@ -255,6 +251,10 @@ class Outbox:
     def send_parked(self, stream: Stream | None, now_s: float) -> int:
         """Try what is parked of a stream, or of all, now; how many events that may be."""
         return self._lot.wanted(stream, now_s)
+
+    def hurry(self) -> None:
+        """Catch up at once, though other stores may do so in the same moment."""
+        self._gentle_until_s = 0.0
 
     def puback(self, mid: int, code: int, now_s: float) -> None:
         """The broker's answer to a publish. Answers to anything else are ignored."""
@@ -422,7 +422,7 @@ class Outbox:
         lane = self._lanes[read.stream]
         if read.parked and self._lot.trying:
             self._lot.postpone(self._lot.trying, now_s)  # a smaller one may pass
-        elif self._may_park(lane):
+        elif self._may_park(lane, PACKET_TOO_LARGE):
             segment = lane.park_unsent(read.after, event.place)
             self._parkings.append(Parking(lane.stream, event.place, event.place, PACKET_TOO_LARGE, segment))
         else:
@@ -433,7 +433,10 @@ class Outbox:
 
     def _delivered(self, flight: _Flight, now_s: float) -> None:
         lane, publish = flight.lane, flight.publish
+        if lane.parked_in_a_row and flight.segment:
+            self._lot.opened(lane.stream, now_s)
         self.tally.acknowledged_events += publish.events
+        self.tally.acknowledged_bytes += len(publish.payload)
         self._backoffs[lane.stream].reset()
         self._quota.reset()
         if flight.segment is None:
@@ -461,7 +464,7 @@ class Outbox:
             return  # the same goes plain, before any event is to blame
         if code in OF_ONE_EVENT and not segment.is_single:
             lane.split(segment)
-        elif code in PARKING and segment.tries >= self._settings.park_after_tries and self._may_park(lane):
+        elif code in PARKING and segment.tries >= self._settings.park_after_tries and self._may_park(lane, code):
             self._park(flight, segment, code)
 
     def _suspect(self, flight: _Flight, *, alone: bool, now_s: float) -> None:
@@ -478,15 +481,16 @@ class Outbox:
         segment.breaks_alone += 1
         if not segment.is_single:
             lane.split(segment)
-        elif segment.breaks_alone >= POISON_AFTER_BREAKS and self._may_park(lane):
+        elif segment.breaks_alone >= POISON_AFTER_BREAKS and self._may_park(lane, BREAKS_CONNECTION):
             self._park(flight, segment, BREAKS_CONNECTION)
 
     def _park(self, flight: _Flight, segment: Segment, code: int) -> None:
         flight.lane.park(segment)
         self._parkings.append(Parking(flight.lane.stream, segment.first, segment.last, code, segment))
 
-    def _may_park(self, lane: Lane) -> bool:
-        return lane.stream is not Stream.AUDIT or lane.parked_in_a_row < AUDIT_PARKED_IN_A_ROW_MAX
+    def _may_park(self, lane: Lane, code: int) -> bool:
+        bounded = lane.stream is Stream.AUDIT or code in OF_THE_TOPIC
+        return not bounded or lane.parked_in_a_row < PARKED_IN_A_ROW_MAX
 
     def _leave_out_parked(self, stream: Stream) -> None:
         lane = self._lanes[stream]

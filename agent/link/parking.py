@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent.event_types import Stream
-from agent.link.reasons import BREAKS_CONNECTION, PACKET_TOO_LARGE, reason_name
+from agent.link.reasons import BREAKS_CONNECTION, OF_THE_TOPIC, PACKET_TOO_LARGE, reason_name
 from agent.log.records import Place
 
 __all__ = ["NEVER", "ParkedRange", "ParkingLot", "Release"]
@@ -81,6 +81,10 @@ class ParkingLot:
         if payload_bytes_max > self._payload_bytes_max:
             self._due((one for one in self.ranges if one.code == PACKET_TOO_LARGE), now_s)
         self._payload_bytes_max = payload_bytes_max
+
+    def opened(self, stream: Stream, now_s: float) -> None:
+        """The broker takes the stream again: whatever was refused because of its topic is tried now."""
+        self._due((one for one in self.ranges if one.stream is stream and one.code in OF_THE_TOPIC), now_s)
 
     def wanted(self, stream: Stream | None, now_s: float) -> int:
         """Somebody asks for a stream's parked events, or all, to be tried now; how many there are."""

@@ -11,6 +11,7 @@ __all__ = [
     "NO_MATCHING_SUBSCRIBERS",
     "OF_ONE_EVENT",
     "OF_THE_PAYLOAD",
+    "OF_THE_TOPIC",
     "PACKET_TOO_LARGE",
     "PARKING",
     "PAYLOAD_FORMAT_INVALID",
@@ -33,6 +34,8 @@ PARKING: Final = frozenset({0x87, 0x90, PACKET_TOO_LARGE, PAYLOAD_FORMAT_INVALID
 """PUBACK codes after which trying the same again and again is of no use."""
 OF_ONE_EVENT: Final = frozenset({PACKET_TOO_LARGE, PAYLOAD_FORMAT_INVALID})
 """Those of them that one event of a batch may be to blame for."""
+OF_THE_TOPIC: Final = PARKING - OF_ONE_EVENT
+"""And those that may hold for everything that is sent there."""
 OF_THE_PAYLOAD: Final = frozenset({0x00, 0x80, 0x81, 0x82, 0x83, 0x90, PACKET_TOO_LARGE, PAYLOAD_FORMAT_INVALID})
 """Reasons for which a broker ends a connection that may lie in what was sent; 0x00: it gave none."""
 

@@ -32,7 +32,7 @@ from agent.log_lines import log_event
 from agent.settings import LinkSettings
 from agent.topics import Channel, DeviceName
 
-__all__ = ["BATCH_CONTENT_TYPE", "Parts", "Session"]
+__all__ = ["BATCH_CONTENT_TYPE", "EVENT_CONTENT_TYPE", "Parts", "Session"]
 
 BATCH_CONTENT_TYPE: Final = "application/cloudevents-batch+json"
 EVENT_CONTENT_TYPE: Final = "application/cloudevents+json"  # CloudEvents MQTT binding 1.0.2, 3.2: one structured event

@@ -54,6 +54,8 @@ class LinkStatus:
     """Events handed to the broker, repetitions included."""
     acknowledged: int
     """Events for which the broker said success."""
+    acknowledged_bytes: int
+    """What they had as payloads, as sent."""
     redelivered: int
     """Events handed over more than once."""
     unheard: int

@@ -32,7 +32,6 @@ from agent.machine_mark import MachineMark
 from agent.packs import OfferBook, Packs, PackShelf
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
-from agent.quarantine_desk import QuarantineDesk
 from agent.refused import RefusedBodies
 from agent.settings import Settings
 from agent.till_requests import TillRequests
@@ -264,7 +263,7 @@ async def open_world(
             folder=folder,
             log=log,
             decoder=decoder,
-            link_status=link.status,
+            link=link,
             identity=IdentityWatch(settings.link, MachineMark(folder.identity), log, decoder, clock),
             receipts=lambda: receipts[-1] if receipts else None,
             producers=producers,
@@ -276,7 +275,6 @@ async def open_world(
             offers=offers,
             adviser=decisions.adviser,
             fleet=fleet or Fleet(),
-            quarantine=QuarantineDesk(log, decoder, link.send_again),
             refused=RefusedBodies(folder.refused, 0, 0, clock),
             shed=lambda: 0,
             clock=clock,

@@ -31,8 +31,8 @@ def invoke(*arguments: object) -> Result:
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
-    """A process with its output in pipes."""
-    command = [sys.executable, "-m", "agent", *map(str, arguments)]
+    """A process with its output in pipes. Ctrl-C ends it, though tests in the background of a shell are deaf to it."""
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "agent", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

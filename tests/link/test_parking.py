@@ -66,6 +66,24 @@ class Broker:
 
 @pytest.mark.case("N5")
 @pytest.mark.parametrize("code", [NOT_AUTHORIZED, INVALID_TOPIC])
+def test_a_topic_that_is_refused_whole_parks_eight_batches_then_its_stream_waits_and_all_leaves_once_it_is_allowed(
+    code: int,
+) -> None:
+    broker = Broker()
+    broker.streams = {SALES: code}
+    broker.world.append(SALES, 100)
+    broker.world.append(Stream.STOCK, 12)
+    broker.run()
+    assert broker.parked() == dict.fromkeys(range(1, 33), code)
+    assert broker.world.durable == {**broker.world.durable, SALES: Place(1, 32), Stream.STOCK: Place(1, 12)}
+    assert "refuses stream sales" in broker.world.outbox.troubles[SALES]
+    broker.streams = {}
+    broker.run(SETTINGS.backoff_max_s + 1)
+    assert (broker.parked(), broker.world.durable[SALES]) == ({}, Place(1, 100))
+
+
+@pytest.mark.case("N5")
+@pytest.mark.parametrize("code", [NOT_AUTHORIZED, INVALID_TOPIC])
 def test_a_batch_that_is_refused_so_often_is_parked_whole_and_its_stream_and_the_others_go_on(code: int) -> None:
     broker = Broker()
     broker.refuses = {(SALES, 6): code}
@@ -167,13 +185,13 @@ def test_parked_events_are_tried_again_at_the_start_each_hour_and_when_asked() -
 def test_when_one_parked_batch_gets_through_the_others_of_its_stream_follow_at_once() -> None:
     broker = Broker()
     broker.streams = {SALES: NOT_AUTHORIZED}
-    broker.world.append(SALES, 40)
+    broker.world.append(SALES, 32)
     broker.run(seconds=3_000)
-    assert set(broker.parked()) == set(range(1, 41))
+    assert set(broker.parked()) == set(range(1, 33))
     broker.streams = {}
     broker.run(seconds=3_700)
     assert broker.parked() == {}
-    assert broker.world.acknowledged[SALES] == {Place(1, n) for n in range(1, 41)}
+    assert broker.world.acknowledged[SALES] == {Place(1, n) for n in range(1, 33)}
 
 
 @pytest.mark.case("D4")
@@ -300,6 +318,22 @@ def test_on_a_line_that_breaks_ever_and_again_suspects_have_their_turn(life_s: f
         broker.world.connect()
     assert broker.world.durable[SALES] == Place(1, 40)
     assert broker.parked() == {}
+
+
+def test_a_connection_that_ends_with_nothing_in_flight_clears_all_suspects() -> None:
+    """Another client that takes the connection over without a word does that; an event to blame cannot."""
+    broker = Broker()
+    broker.world.append(SALES, 40)
+    for _ in range(2):
+        broker.world.pump()
+        broker.world.disconnect(suspicious=True)
+        broker.world.connect()
+    broker.world.pump()
+    assert broker.world.in_flight == {}  # suspects wait for their turn
+    broker.world.disconnect(suspicious=True)
+    broker.world.connect()
+    broker.world.pump()
+    assert len(broker.world.in_flight) == SETTINGS.window_publishes
 
 
 def test_lines_that_break_for_no_fault_of_ours_make_nothing_suspect() -> None:

@@ -14,6 +14,7 @@ from sim.broker import Broker
 __all__ = ["Master", "Report", "node_program", "running_master", "running_virtual_vehicle"]
 
 FOLDER: Final = Path(__file__).parent
+TESTS: Final = FOLDER.parent.parent
 DEADLINE_S: Final = 20.0
 LINE_BYTES_MAX: Final = 1_048_576
 
@@ -24,8 +25,8 @@ def node_program(name: str) -> list[str]:
     """The command that runs one of the peer's programs; arguments follow."""
     node = shutil.which("node")
     assert node is not None, "node is not installed: apt-get install nodejs npm"
-    installed = (FOLDER / "node_modules" / "vda-5050-lib").is_dir()
-    assert installed, f"the peer is not installed: npm ci --ignore-scripts --prefix {FOLDER}"
+    installed = (TESTS / "node_modules" / "vda-5050-lib").is_dir()
+    assert installed, f"the peer is not installed: npm ci --ignore-scripts --prefix {TESTS}"
     return [node, str(FOLDER / name)]
 
 
