@@ -68,10 +68,10 @@ class Publish:
 
     @property
     def is_full(self) -> bool:
-        """Whether it is compressed as far as the wish was for that, and about as large as it was to be."""
+        """Whether it was to be compressed, and is about as large as it was to be."""
         read = self.read
         full = self.plain_bytes * 2 >= read.bytes_max or len(self.payload) * 2 >= read.sent_bytes_max
-        return bool(read.encoding) and full
+        return read.encoding != "" and full
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ PLAIN_BYTES_MAX: Final = 1_048_576
 """No frame of ours holds more, so a reader need not unpack more."""
 
 WINDOW_LOG_MAX: Final = 23  # RFC 9659: a reader needs no more than 8 MiB of memory for the window
-LEVEL: Final = 1  # 3 saves no more, 6 little at five times the work: `python -m sim.bench.compression`
+LEVEL: Final = 1  # of the regular ones the one with the least work, which the shop's own needs the processor for
 MARGIN: Final = 0.85  # the next batch may compress less: one that comes out too large has to be compressed again
 
 _OPTIONS: Final[Mapping[int, int]] = {
@@ -72,7 +72,7 @@ class Compression:
     accepted: bool = False
     """Whether the ledger's newest receipt says that it reads zstd."""
     refused: bool = False
-    """Whether the broker refused a compressed payload on this connection."""
+    """Whether the broker, or what is before it, does not take a compressed payload on this connection."""
     plain_bytes: int = 0
     """Of all batches so far, before compression."""
     sent_bytes: int = 0
@@ -87,6 +87,10 @@ class Compression:
     def plain_bytes_max(self, stream: Stream, sent_bytes_max: int) -> int:
         """How much of a stream's events to put into a batch that is to be sent in so many bytes."""
         return max(sent_bytes_max, min(PLAIN_BYTES_MAX, int(sent_bytes_max * MARGIN * self._ratios.get(stream, 1.0))))
+
+    def suspect_answered(self, encoding: str) -> None:
+        """What connections broke over got through in this form: if plain, they may have broken over its encoding."""
+        self.refused |= self.encoding != "" and not encoding
 
     def sent(self, stream: Stream, plain_bytes: int, sent_bytes: int, *, full: bool) -> None:
         """A batch went out; one that is `full`, about as large as it was to be, tells how the next will do."""

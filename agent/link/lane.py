@@ -37,6 +37,8 @@ class Offer:
     due_at_s: float
     live: bool = False
     suspect: bool = False
+    single: bool = False
+    """Whether there can be one event only. A suspect that is goes plain, so that none is parked for its encoding."""
 
 
 class Lane:
@@ -100,7 +102,7 @@ class Lane:
         again = self._segments.waiting(begin if live else START, end)
         hole = self._segments.hole(begin, end)
         if again is not None and (hole is None or again.after < hole[0]):
-            return Offer(again.after, again.last, self._held_until_s, live, again.is_suspect)
+            return Offer(again.after, again.last, self._held_until_s, live, again.is_suspect, again.is_single)
         if hole is None or (hole[1] is None and len(self._segments) >= SEGMENTS_MAX):
             return None
         after, upto = hole

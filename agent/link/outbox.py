@@ -8,7 +8,7 @@ was idle starts level with the others, so that each has its part and none can st
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from types import MappingProxyType
 from typing import Final
@@ -269,6 +269,7 @@ class Outbox:
         self._bytes_in_flight -= size
         if flight.segment and flight.segment.is_suspect:
             self._suspects_from_s = now_s + SUSPECT_PAUSE_S
+            self.compression.suspect_answered(flight.publish.encoding)
         held = code == NO_MATCHING_SUBSCRIBERS and self._settings.unheard == "hold"
         self.tally.unheard_publishes += code == NO_MATCHING_SUBSCRIBERS
         if code in DELIVERED and not held:
@@ -375,8 +376,7 @@ class Outbox:
         offer = lane.offer(now_s)
         if offer is None or not offer.suspect:
             return offer
-        due_at_s = max(offer.due_at_s, self._suspects_from_s)
-        return Offer(offer.after, offer.upto, due_at_s, offer.live, suspect=True)
+        return replace(offer, due_at_s=max(offer.due_at_s, self._suspects_from_s))
 
     def _choose(self, now_s: float) -> Read | None:
         due: list[tuple[Lane, Offer]] = []
@@ -406,7 +406,7 @@ class Outbox:
     def _wish(self, lane: Lane, offer: Offer, *, parked: bool = False) -> Read:
         batch_bytes = self._window.batch_bytes(self._pace.per_s)
         most = min(self._settings.batch_bytes_max, max(1, self._payload_bytes_max), batch_bytes)
-        encoding = "" if offer.suspect else self.compression.encoding  # no blame falls on an event for its encoding
+        encoding = "" if offer.suspect and offer.single else self.compression.encoding
         bytes_max = self.compression.plain_bytes_max(lane.stream, most) if encoding else most
         events_max = self._settings.batch_events_max
         return Read(lane.stream, offer.after, offer.upto, events_max, bytes_max, most, encoding, offer.live, parked)
@@ -448,7 +448,7 @@ class Outbox:
     def _refused(self, flight: _Flight, code: int, now_s: float) -> None:
         lane, segment = flight.lane, flight.segment
         self.refused_by_code[code] = self.refused_by_code.get(code, 0) + 1
-        self.compression.refused |= code == PAYLOAD_FORMAT_INVALID and bool(flight.publish.encoding)
+        self.compression.refused |= flight.publish.encoding != "" and code == PAYLOAD_FORMAT_INVALID
         if code in QUOTA:
             self._pace.refused(now_s)
             if now_s >= self._held_until_s:  # the others of one window say nothing more

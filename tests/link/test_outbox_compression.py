@@ -1,5 +1,6 @@
 """What the outbox makes of compression: larger batches, sizes as sent, and no event blamed for its encoding."""
 
+from collections.abc import Callable
 from random import Random
 
 from agent.event_types import Stream
@@ -83,16 +84,40 @@ def test_a_broker_that_refuses_the_format_of_a_frame_gets_the_same_plain_and_no_
     assert publishes(world)[-1].encoding == "zstd"
 
 
-def test_a_suspect_is_sent_plain() -> None:
-    world = reading()
-    world.append(SALES, 20)
-    for _ in range(2):
+def broken_over(world: World, is_poison: Callable[[Publish], bool]) -> None:
+    """A peer that ends the connection over some publishes, until all is settled."""
+    for _ in range(200):
         world.pump()
-        world.disconnect(suspicious=True)
-        world.now_s += 3.0
-        world.connect()
+        for mid, sent in list(world.in_flight.items()):
+            if is_poison(sent.publish):
+                world.disconnect(suspicious=True)
+                world.now_s += 1.0
+                world.connect()
+                break
+            world.answer(mid)
+        world.now_s += 1.0
+        if world.durable[SALES] == world.head(SALES):
+            return
+    raise AssertionError("it never comes to rest")
+
+
+def test_where_connections_break_over_frames_no_event_is_parked_and_the_rest_of_the_connection_goes_plain() -> None:
+    world = reading()
+    world.append(SALES, 64)
+    broken_over(world, lambda publish: publish.encoding != "")
+    assert world.parked[SALES] == {}
+    broken = sum(publish.encoding != "" for publish in publishes(world))
+    assert broken < 12  # down to the first event that shows it
+    world.append(SALES, 64)
     world.drain()
-    assert [publish.encoding for publish in publishes(world)] == ["zstd", "zstd", ""]
+    assert sum(publish.encoding != "" for publish in publishes(world)) == broken
+
+
+def test_an_event_that_connections_break_over_in_any_form_is_found_and_parked() -> None:
+    world = reading()
+    world.append(SALES, 64)
+    broken_over(world, lambda publish: publish.first.sequence <= 40 <= publish.last.sequence)
+    assert world.parked[SALES] == {Place(1, 40): 0x00}
 
 
 def test_an_event_that_fits_the_brokers_packet_only_when_compressed_is_sent_so() -> None:
