@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 from agent.event_types import Stream
+from agent.link.beside import Beside
 from agent.link.segments import Segment
 from agent.log.records import Place
 
@@ -21,8 +23,8 @@ class Read:
     events_max: int
     bytes_max: int
     live: bool = False
-    parked: bool = False
-    """Whether they are parked, and this is another try."""
+    beside: Beside[Any] | None = None  # Any: of whatever kind
+    """What wants them sent beside the cursor; None for what is to move it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,7 @@ class OutboxHistories(RuleBasedStateMachine):
         assert size <= self.world.settings.batch_bytes_max or len(places) == 1
         assert size + OVERHEAD_BYTES <= self.world.packet_bytes_max
         read = sent.publish.read
-        if read.parked:
+        if read.beside:
             return
         # Without refusals and broken connections each part of a stream leaves in its order, each event once.
         assert not (read.live and stream in self.world.settings.ordered)
