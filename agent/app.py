@@ -20,6 +20,7 @@ from agent.damage_keeper import DamageKeeper
 from agent.data_folder import DataFolder
 from agent.day_close import DayCloser
 from agent.decide import Decisions
+from agent.desks import Desks
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
@@ -35,6 +36,7 @@ from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.quarantine_desk import QuarantineDesk
 from agent.refused import RefusedBodies
+from agent.replay_desk import ReplayDesk
 from agent.room_keeper import RoomKeeper
 from agent.salvage import Salvage
 from agent.settings import ClockSettings, Settings, SiteSettings
@@ -125,7 +127,7 @@ class Agent:
             offers=offers,
             adviser=decisions.adviser if decisions else None,
             fleet=fleet,
-            quarantine=QuarantineDesk(log, decoder, link.send_again),
+            desks=Desks(QuarantineDesk(log, decoder, link.send_again), ReplayDesk(log, decoder, link, clock)),
             refused=refused,
             shed=lambda: room.shed_events,
             clock=clock,

@@ -28,6 +28,7 @@ from agent.api.product_routes import ProductRoutes
 from agent.api.quarantine_routes import QuarantineRoutes
 from agent.api.rate import ProducerRates
 from agent.api.refusal import Refusal, problem_response, refusal_of
+from agent.api.replay_routes import ReplayRoutes
 from agent.api.request_recorder import RequestRecorder
 from agent.api.route import JSON, Access, Route, json_answer
 from agent.api.shelf_news import ShelfNews
@@ -39,6 +40,7 @@ from agent.baskets import BasketBoard
 from agent.catalogue import Catalogue
 from agent.clock import Clock
 from agent.data_folder import DataFolder
+from agent.desks import Desks
 from agent.decide import Adviser
 from agent.errors import StoreforwardError
 from agent.events import EventDecoder
@@ -49,7 +51,6 @@ from agent.log import EventLog
 from agent.packs import OfferBook, Packs
 from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
-from agent.quarantine_desk import QuarantineDesk
 from agent.refused import RefusedBodies
 from agent.settings import Settings
 from agent.till_requests import TillRequests
@@ -95,7 +96,7 @@ class LocalApi:
         offers: OfferBook,
         adviser: Adviser | None,
         fleet: Fleet,
-        quarantine: QuarantineDesk,
+        desks: Desks,
         refused: RefusedBodies,
         shed: Callable[[], int],
         clock: Clock,
@@ -123,8 +124,7 @@ class LocalApi:
             *self._products.routes(),
             *OfferRoutes(offers, packs, clock).routes(),
             *DecisionRoutes(adviser, shelf, log, decoder, self._metrics).routes(),
-            *QuarantineRoutes(quarantine).routes(),
-            *self._own_routes(report, receipts, fleet, BringRoutes(fleet, self._products.product, log, decoder)),
+            *self._own_routes(report, receipts, fleet, desks, BringRoutes(fleet, self._products.product, log, decoder)),
         ]
 
     @property
@@ -194,8 +194,15 @@ class LocalApi:
         return serve
 
     def _own_routes(
-        self, report: StatusReport, receipts: Callable[[], Receipts | None], fleet: Fleet, brings: BringRoutes
+        self,
+        report: StatusReport,
+        receipts: Callable[[], Receipts | None],
+        fleet: Fleet,
+        desks: Desks,
+        brings: BringRoutes,
     ) -> Iterator[Route]:
+        yield from QuarantineRoutes(desks.quarantine).routes()
+        yield from ReplayRoutes(desks.replay).routes()
         yield from AgvRoutes(fleet).routes()
         yield from brings.routes()
         yield from StatusRoutes(report, receipts, self._unready, self._metrics, self._site_types).routes()

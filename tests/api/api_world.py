@@ -22,6 +22,7 @@ from agent.catalogue import Catalogue
 from agent.clock import IdFactory, SystemClock
 from agent.data_folder import DataFolder
 from agent.decide import Decisions
+from agent.desks import Desks
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.fleet.fleet import Fleet
@@ -34,6 +35,7 @@ from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.quarantine_desk import QuarantineDesk
 from agent.refused import RefusedBodies
+from agent.replay_desk import ReplayDesk
 from agent.settings import Settings
 from agent.till_requests import TillRequests
 from agent.topics import DeviceName
@@ -276,7 +278,7 @@ async def open_world(
             offers=offers,
             adviser=decisions.adviser,
             fleet=fleet or Fleet(),
-            quarantine=QuarantineDesk(log, decoder, link.send_again),
+            desks=Desks(QuarantineDesk(log, decoder, link.send_again), ReplayDesk(log, decoder, link, clock)),
             refused=RefusedBodies(folder.refused, 0, 0, clock),
             shed=lambda: 0,
             clock=clock,
