@@ -40,8 +40,8 @@ from agent.baskets import BasketBoard
 from agent.catalogue import Catalogue
 from agent.clock import Clock
 from agent.data_folder import DataFolder
-from agent.desks import Desks
 from agent.decide import Adviser
+from agent.desks import Desks
 from agent.errors import StoreforwardError
 from agent.events import EventDecoder
 from agent.fleet.fleet import Fleet

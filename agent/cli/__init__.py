@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "tail": "agent.cli.tail:tail",
     "export": "agent.cli.export:export",
     "reconcile": "agent.cli.reconcile:reconcile",
+    "replay": "agent.cli.replay:replay",
     "backup": "agent.cli.backup:backup",
     "restore": "agent.cli.restore:restore",
     "config": "agent.cli.config:config",

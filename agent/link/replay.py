@@ -138,10 +138,10 @@ class Replay(Beside[Run]):
         """How the last replay stands; None before the first."""
         if not self._parts:
             return None
-        ended = ReplayState.STOPPED if self._stopped else ReplayState.DONE
+        state = ReplayState.SENDING if self.is_going else ReplayState.DONE
         return ReplayStatus(
-            ReplayState.SENDING if self.is_going else ended,
-            self._trouble if self.is_going else "",
+            ReplayState.STOPPED if self._stopped else state,
+            self._trouble if state is ReplayState.SENDING else "",
             tuple(self._told(part) for part in self._parts.values()),
         )
 

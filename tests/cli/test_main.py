@@ -21,6 +21,7 @@ COMMANDS = (
         "tail",
         "export",
         "reconcile",
+        "replay",
         "backup",
         "restore",
         "config",

@@ -261,7 +261,8 @@ def test_it_can_be_stopped_and_another_one_begun_once_the_last_answer_is_there()
     ask(world, (SALES, 1, 40))
     world.pump()
     world.outbox.replay.stop()
-    assert world.outbox.replay.is_going
+    assert status(world).state is ReplayState.STOPPED
+    assert world.outbox.replay.is_going, "the batch on its way"
     world.answer(next(iter(world.in_flight)))
     assert (status(world).state, part(world).sent, part(world).gone) == (ReplayState.STOPPED, 4, 0)
     world.drain()
