@@ -1,6 +1,7 @@
 """What people can have sent once more: delivered events of some time, found in the log and handed to the link."""
 
 import asyncio
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from agent.link import Link, LinkState, ReplayStatus, Run
 from agent.log import CLOUD, EventLog, Place, Span
 from agent.log.reading.look import Window
 from agent.log.reading.recorded import RecordedRun, RecordedSearch
+from agent.log_lines import log_event
 from agent.producers import AGENT_PRODUCER
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "StreamPlan",
     "TooManyRuns",
 ]
+
+logger = logging.getLogger(__name__)
 
 RUNS_MAX: Final = 1_000
 """A run ends where the clock was set; each is kept in memory."""
@@ -146,6 +150,8 @@ class ReplayDesk:
                 {part.stream: part.events for part in wanted},
             )
             self._last = plan
+            message = f"{plan.events:,} delivered events from {_span(plan)} are sent once more, as {by} wants"
+            log_event(logger, logging.INFO, "replay.started", message, events=plan.events, by=by)
             return plan
 
     def stop(self) -> tuple[ReplayPlan, ReplayStatus]:

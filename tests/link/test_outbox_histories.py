@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agent.event_types import Stream
+from agent.link.beside import Run
 from agent.log import START, Place
 from agent.settings import LinkSettings
 from tests.link.outbox_world import OVERHEAD_BYTES, Sent, World
@@ -107,6 +108,18 @@ class OutboxHistories(RuleBasedStateMachine):
     def ask_for_what_is_parked(self, stream: Stream | None) -> None:
         self.world.outbox.send_parked(stream, self.world.now_s)
 
+    @precondition(lambda self: not self.world.outbox.replay.is_going)
+    @rule(stream=st.sampled_from(STREAMS), data=st.data())
+    def replay(self, stream: Stream, data: st.DataObject) -> None:
+        """Somebody wants delivered events once more."""
+        cursor, log = self.world.outbox.cursor(stream), self.world.logs[stream]
+        places = [one.place for one in log if one.place <= cursor and one.place in self.world.acknowledged[stream]]
+        if places:
+            place = data.draw(st.sampled_from(places))
+            last = data.draw(st.sampled_from([one for one in places if one.epoch == place.epoch and one >= place]))
+            events = sum(place <= one <= last for one in places)
+            self.world.outbox.replay.start([Run(stream, place, last)], {stream: events})
+
     @rule(seconds=st.floats(0, 100))
     def pass_time(self, seconds: float) -> None:
         self.world.now_s += seconds
@@ -163,6 +176,7 @@ class OutboxHistories(RuleBasedStateMachine):
             assert {event.place for event in self.world.logs[stream]} <= self.world.acknowledged[stream]
             assert self.world.parked[stream] == {}
         assert self.world.outbox.parked == []
+        assert not self.world.outbox.replay.is_going
         self.no_cursor_passes_an_event_that_the_broker_has_not_taken_and_that_is_not_declared()
 
     def _check(self, sent: Sent) -> None:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Self
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.log.reading.look import Window
-from agent.log.records import START, Place, Span
+from agent.log.records import SEQUENCE_BITS, START, Place, Span
 from agent.log.schema import event_table, fault_of, open_reader
 
 __all__ = ["Recorded", "RecordedRun", "RecordedSearch"]
@@ -86,26 +86,27 @@ class RecordedSearch:
 
     def find(self, stream: Stream, window: Window, upto: Place, without: Sequence[Span] = ()) -> Recorded:
         """The events up to a place that were recorded within a window, but those of some spans."""
-        runs: list[RecordedRun] = []
+        spans = [(Place(one.epoch, one.first).key, Place(one.epoch, one.last).key) for one in without]
+        runs: list[list[int]] = []  # first and last key, events, bytes
         goes_on, left_out = False, 0
         for rows in self._stretches(stream, window, START, upto):
             goes_on = goes_on and bool(rows)
             for key, recorded_ms, size_bytes in rows:
-                place = Place.of_key(key)
                 inside = window.from_ms <= recorded_ms < window.before_ms
-                unwanted = inside and any(
-                    one.epoch == place.epoch and one.first <= place.sequence <= one.last for one in without
-                )
-                left_out += unwanted
-                if not inside or unwanted:
+                if inside and spans and any(first <= key <= last for first, last in spans):
+                    inside, left_out = False, left_out + 1
+                if not inside:
                     goes_on = False
-                elif goes_on and runs[-1].last.epoch == place.epoch:
+                elif goes_on and key >> SEQUENCE_BITS == runs[-1][1] >> SEQUENCE_BITS:
                     run = runs[-1]
-                    runs[-1] = RecordedRun(run.first, place, run.events + 1, run.size_bytes + size_bytes)
+                    run[1] = key
+                    run[2] += 1
+                    run[3] += size_bytes
                 else:
-                    runs.append(RecordedRun(place, place, 1, size_bytes))
+                    runs.append([key, key, 1, size_bytes])
                     goes_on = True
-        return Recorded(runs, left_out, stream in self._damaged)
+        found = [RecordedRun(Place.of_key(first), Place.of_key(last), *counts) for first, last, *counts in runs]
+        return Recorded(found, left_out, stream in self._damaged)
 
     def any_after(self, stream: Stream, window: Window, after: Place, upto: Place) -> bool:
         """Whether an event between two places was recorded within a window."""
