@@ -149,8 +149,8 @@ def _forgotten(found: "Document") -> ReplayForgotten:
 @contextmanager
 def _progress(found: "Document", *, show: bool) -> Iterator[Show]:
     """A bar where somebody watches, else a line now and then."""
-    from rich.console import Console  # noqa: PLC0415 - not for help texts
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich import progress as bars  # noqa: PLC0415 - not for help texts
+    from rich.console import Console  # noqa: PLC0415 - as above
 
     from agent.cli.replay_view import progress_line, waits_text  # noqa: PLC0415 - as above
 
@@ -158,8 +158,9 @@ def _progress(found: "Document", *, show: bool) -> Iterator[Show]:
     if not show or not console.is_terminal:
         yield _plain_lines(progress_line) if show else lambda _: None
         return
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
+    text = bars.TextColumn("{task.description}", markup=False)
+    columns = text, bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeRemainingColumn()
+    with bars.Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("sending again", total=found["events"])
         yield lambda now: progress.update(task, completed=now["sent"], description=waits_text(now) or "sending again")
 

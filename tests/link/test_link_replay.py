@@ -46,6 +46,10 @@ def status(one: Device) -> ReplayStatus:
     return found
 
 
+async def has_sent(one: Device, events: int) -> None:
+    await until(lambda: status(one).sent >= events)
+
+
 async def over(one: Device, state: ReplayState = ReplayState.DONE) -> ReplayStatus:
     await until(lambda: status(one).state is state)
     return status(one)
@@ -82,7 +86,7 @@ async def test_each_event_of_that_time_comes_again_with_its_id_and_bytes_and_the
         ]
         for stream, first, last in ((Stream.SALES, 101, 230), (Stream.STOCK, 41, 70)):
             bodies = [event.body for event in box.stored(stream)][first - 1 : last]
-            await until(lambda stream=stream, bodies=bodies: bodies_again(cloud, stream, heard[stream]) == bodies)  # type: ignore[misc]
+            await came_again(cloud, stream, heard[stream], bodies)
         assert {stream: box.log.cursor(CLOUD, stream) for stream in cursors} == cursors
         await until(lambda: one.reconciled().redelivered == 160)
         found = await one.all_is_there_once()
@@ -90,6 +94,10 @@ async def test_each_event_of_that_time_comes_again_with_its_id_and_bytes_and_the
         (told,) = (event.body for event in box.stored(Stream.AUDIT) if b"audit.replay_started.v1" in event.body)
         assert b'"requested_by":"ops"' in told
         assert b'{"stream":"sales","count":130}' in told
+
+
+async def came_again(cloud: Cloud, stream: Stream, after: int, bodies: list[bytes]) -> None:
+    await until(lambda: bodies_again(cloud, stream, after) == bodies)
 
 
 def bodies_again(cloud: Cloud, stream: Stream, after: int) -> list[bytes]:
@@ -116,7 +124,7 @@ async def test_a_connection_that_breaks_meanwhile_is_made_again_and_the_rest_fol
         with pytest.raises(ReplayGoing):
             await desk.start(begins, ends, [Stream.SALES], "ops")
         for sent in (20, 200):
-            await until(lambda sent=sent: status(box).sent >= sent)  # type: ignore[misc]
+            await has_sent(box, sent)
             one.connect_anew()
             await box.append(SALE, 3)
         done = await over(box)
