@@ -179,7 +179,9 @@ class ReplayDesk:
     def waits(self, status: ReplayStatus) -> str:
         """Why a replay that is going gets no further just now; empty when it does."""
         link = self._link.status()
-        return status.trouble if link.state is LinkState.ONLINE else f"the link is {link.state}: {link.reason}"
+        if link.state is LinkState.ONLINE:
+            return status.trouble
+        return f"the link is {link.state}{f': {link.reason}' if link.reason else ''}"
 
     def nothing(self, plan: ReplayPlan) -> str:
         """Why there is nothing to send, in one sentence."""

@@ -156,7 +156,7 @@ class ReplayRoutes:
             recorded_from=plan.recorded_from,
             recorded_before=plan.recorded_before,
             events=plan.events,
-            sent=sum(one.sent for one in streams),
+            sent=status.sent if status else 0,
             not_delivered=sum(one.not_delivered for one in streams),
             gone=sum(one.gone for one in streams),
             waits=self._desk.waits(status) if status and status.state is ReplayState.SENDING else "",

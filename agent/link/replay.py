@@ -58,13 +58,8 @@ class ReplayStatus:
     streams: tuple[ReplayedStream, ...]
 
     @property
-    def events(self) -> int:
-        """How many are to be sent once more."""
-        return sum(one.events for one in self.streams)
-
-    @property
     def sent(self) -> int:
-        """How many of them the broker has."""
+        """How many events the broker has once more."""
         return sum(one.sent for one in self.streams)
 
 
