@@ -22,6 +22,8 @@ __all__ = [
     "EventsReleased",
     "EventsShed",
     "Health",
+    "ReplayStarted",
+    "ReplayedEvents",
     "ShedReadings",
 ]
 
@@ -140,6 +142,26 @@ class EventsReleased(EventData):
     epoch: Key
     first_sequence: Count
     last_sequence: Count
+
+
+class ReplayedEvents(EventData):
+    """How many events of one stream."""
+
+    stream: Stream
+    count: Count
+
+
+@event_type("audit.replay_started.v1", Stream.AUDIT)
+class ReplayStarted(EventData):
+    """Somebody has delivered events sent once more: those recorded from one moment until right before another.
+
+    They come again with the ids and sequences that they have, and take no effect twice.
+    """
+
+    requested_by: Key
+    recorded_from: Instant
+    recorded_before: Instant
+    streams: Annotated[tuple[ReplayedEvents, ...], Field(max_length=64)]
 
 
 class CorrectedRange(EventData):

@@ -249,6 +249,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {  # Any: a JSON object
         "first_sequence": 7,
         "last_sequence": 7,
     },
+    "audit.replay_started.v1": {
+        "requested_by": "ops",
+        "recorded_from": "2026-03-01T10:00:00Z",
+        "recorded_before": "2026-03-01T12:00:00Z",
+        "streams": [{"stream": "sales", "count": 48213}],
+    },
     "audit.clock_corrected.v1": {
         "synchronised_at": "2026-03-02T12:00:00Z",
         "ranges": [

@@ -22,6 +22,7 @@ from agent.errors import (
 from agent.fleet.refusals import NothingToForget, NothingToResolve, NotStopped, ReleaseRefused, VehicleUnknown
 from agent.pseudonyms import RawIdRefused
 from agent.quarantine_desk import NotQuarantined, StillDamaged
+from agent.replay_desk import LinkIsOff, NoReplay, NothingToReplay, ReplayGoing
 from agent.till_requests import AlreadyAnswered, BasketMoved, RequestConflict, RequestUnknown, TooManyRequests
 
 __all__ = ["PROBLEM_JSON", "ProblemDocument", "ProblemItem", "Refusal", "problem_response", "refusal_of"]
@@ -101,6 +102,10 @@ _RULES: Final[tuple[tuple[type[StoreforwardError], _Rule], ...]] = (
     (RequestUnknown, _Rule(404, "unknown_request")),
     (NotQuarantined, _Rule(404, "not_quarantined")),
     (StillDamaged, _Rule(409, "still_damaged")),
+    (NothingToReplay, _Rule(404, "nothing_to_replay")),
+    (NoReplay, _Rule(404, "no_replay")),
+    (ReplayGoing, _Rule(409, "replay_going")),
+    (LinkIsOff, _Rule(409, "link_off")),
     (VehicleUnknown, _Rule(404, "unknown_vehicle")),
     (NotStopped, _Rule(409, "not_stopped")),
     (NothingToForget, _Rule(409, "nothing_to_forget")),

@@ -29,6 +29,7 @@ from agent.api.product_routes import ProductRoutes
 from agent.api.quarantine_routes import QuarantineRoutes
 from agent.api.rate import ProducerRates
 from agent.api.refusal import Refusal, problem_response, refusal_of
+from agent.api.replay_routes import ReplayRoutes
 from agent.api.request_recorder import RequestRecorder
 from agent.api.route import JSON, Access, Route, json_answer
 from agent.api.shelf_news import ShelfNews
@@ -52,6 +53,7 @@ from agent.producers import ProducerRegistry
 from agent.pseudonyms import Pseudonyms
 from agent.quarantine_desk import QuarantineDesk
 from agent.refused import RefusedBodies
+from agent.replay_desk import ReplayDesk
 from agent.settings import Settings
 from agent.till_requests import TillRequests
 
@@ -123,9 +125,8 @@ class LocalApi:
             *self._products.routes(),
             *OfferRoutes(offers, packs, clock).routes(),
             *DecisionRoutes(adviser, shelf, log, decoder, self._metrics).routes(),
-            *QuarantineRoutes(QuarantineDesk(log, decoder, link.send_again)).routes(),
-            *DrainRoutes(report, link.hurry).routes(),
             *self._own_routes(report, receipts, fleet, BringRoutes(fleet, self._products.product, log, decoder)),
+            *_wishes(log, decoder, link, report, clock),
         ]
 
     @property
@@ -220,6 +221,13 @@ class LocalApi:
 
     def _unready(self) -> str:
         return "the agent is stopping" if self._stopping else ""
+
+
+def _wishes(log: EventLog, decoder: EventDecoder, link: Link, report: StatusReport, clock: Clock) -> Iterator[Route]:
+    """What an operator on this machine may want of the log and the link."""
+    yield from QuarantineRoutes(QuarantineDesk(log, decoder, link.send_again)).routes()
+    yield from ReplayRoutes(ReplayDesk(log, decoder, link, clock)).routes()
+    yield from DrainRoutes(report, link.hurry).routes()
 
 
 def _limits(settings: Settings) -> IntakeLimits:

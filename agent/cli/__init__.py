@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "export": "agent.cli.export:export",
     "drain": "agent.cli.drain:drain",
     "reconcile": "agent.cli.reconcile:reconcile",
+    "replay": "agent.cli.replay:replay",
     "backup": "agent.cli.backup:backup",
     "restore": "agent.cli.restore:restore",
     "config": "agent.cli.config:config",

@@ -115,6 +115,15 @@ def _parked(found: Document, now: datetime) -> str:
     return "; ".join(f"{one['events']:,} of {one['stream']}: {one['reason']}" for one in parked)
 
 
+def _replay(found: Document, now: datetime) -> str:
+    del now
+    replay = found["link"]["replay"]
+    if not replay or replay["state"] != "sending":
+        return ""
+    sent, events = (sum(part[key] for part in replay["streams"]) for key in ("sent", "events"))
+    return f"{sent:,} of {events:,} events sent again{': ' if replay['trouble'] else ''}{replay['trouble']}"
+
+
 def _receipt(found: Document, now: datetime) -> str:
     del now
     if not found["receipts"]:
@@ -168,6 +177,7 @@ _ROWS: Final[tuple[tuple[str, Callable[[Document, datetime], str | Text]], ...]]
     ("sending", _sending),
     ("waiting", _waiting),
     ("parked", _parked),
+    ("replay", _replay),
     ("receipt", _receipt),
     ("storage", _log_file),
     ("room", _room),

@@ -1,6 +1,7 @@
 """Delivery to the cloud over MQTT: what is acknowledged is delivered, and nothing else is."""
 
 from agent.link.backoff import Backoff
+from agent.link.beside import Run
 from agent.link.broker_access import BrokerAccess, files_seen
 from agent.link.connection import Login, Message, MqttConnection, PubAck, ServerLimits, Will
 from agent.link.device_certificate import DeviceCertificate
@@ -18,6 +19,7 @@ from agent.link.errors import (
 from agent.link.link import Link
 from agent.link.protocol_choice import MqttVersion, ProtocolChoice
 from agent.link.receipts import DayAnswer, Receipts, StreamReceipt
+from agent.link.replay import ReplayedStream, ReplayState, ReplayStatus
 from agent.link.session import BATCH_CONTENT_TYPE, EVENT_CONTENT_TYPE
 from agent.link.status import LinkState, LinkStatus, ParkedStatus
 
@@ -46,6 +48,10 @@ __all__ = [
     "PubAck",
     "ReceiptRefused",
     "Receipts",
+    "ReplayState",
+    "ReplayStatus",
+    "ReplayedStream",
+    "Run",
     "ServerLimits",
     "StateMessage",
     "StreamReceipt",

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 from agent.event_types import Stream
+from agent.link.beside import Beside
 from agent.link.compression import PLAIN_BYTES_MAX, compressed
 from agent.link.segments import Segment
 from agent.log.records import Place, StoredEvent
@@ -30,8 +31,8 @@ class Read:
     encoding: str = ""
     """The content coding of the payload; empty for none."""
     live: bool = False
-    parked: bool = False
-    """Whether they are parked, and this is another try."""
+    beside: Beside[Any] | None = None  # Any: of whatever kind
+    """What wants them sent beside the cursor; None for what is to move it."""
 
 
 @dataclass(frozen=True, slots=True)

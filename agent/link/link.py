@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -14,6 +14,7 @@ from agent.errors import EnvironmentFault, StoreforwardError
 from agent.event_types import Stream
 from agent.events import EventDecoder
 from agent.link.backoff import Backoff
+from agent.link.beside import Run
 from agent.link.broker_access import BrokerAccess
 from agent.link.compression import ZSTD
 from agent.link.connection import MqttConnection, Will, packet_overhead_bytes
@@ -160,6 +161,7 @@ class Link:
             refused={reason_name(code): count for code, count in outbox.refused_by_code.items()},
             troubles=outbox.troubles,
             parked=parked_status(outbox.parked),
+            replay=outbox.replay.status(),
             caught_up_at=None if remaining_s is None else self._clock.wall() + timedelta(seconds=round(remaining_s)),
             publishes_per_s=outbox.publishes_per_s,
             encoding=outbox.compression.encoding,
@@ -199,6 +201,20 @@ class Link:
         self._hurried.set()
         self._outbox.hurry()
         self.send_parked()
+
+    def replay(self, runs: Iterable[Run], events: Mapping[Stream, int]) -> None:
+        """Send runs of delivered events once more, of which each stream has so many; only while no replay is going."""
+        self._outbox.replay.start(runs, events)
+        self._work.set()
+
+    def stop_replay(self) -> None:
+        """Send no more of it; a batch that is on its way still counts."""
+        self._outbox.replay.stop()
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether a replay is going, or its last batch is on its way."""
+        return self._outbox.replay.is_going
 
     def receipts(self) -> Receipts | None:
         """The ledger's newest receipts, with its answers to day closes; None until it has been heard."""

@@ -3,23 +3,25 @@
 Inputs are method calls with the time (`now_s`, monotonic); outputs are what `next_read`, `loaded` and the `take_…`
 methods return. A shell reads what `next_read` asks for, gives it to `loaded`, publishes what that returns and says so
 with `handed_over`. Streams share the connection by weight: the one with the least sent per share is next, and one that
-was idle starts level with the others, so that each has its part and none can starve. What is parked has a part too.
+was idle starts level with the others, so that each has its part and none can starve. What is sent beside the cursors
+(parked, or wanted once more) has a part too.
 """
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
-from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from agent.event_types import Stream
 from agent.link.backoff import Backoff
 from agent.link.batch import Batch, Parking, Publish, Read
+from agent.link.beside import NEVER, Beside
 from agent.link.compression import Compression
 from agent.link.lane import Lane, Limits, Offer
 from agent.link.pace import Pace
-from agent.link.parking import NEVER, ParkedRange, ParkingLot, Release
+from agent.link.parking import ParkedRange, ParkingLot, Release
 from agent.link.reasons import (
     BREAKS_CONNECTION,
     DELIVERED,
@@ -32,27 +34,15 @@ from agent.link.reasons import (
     QUOTA,
     reason_name,
 )
+from agent.link.replay import Replay
 from agent.link.segments import Segment
+from agent.link.shares import SHARES
 from agent.link.tally import Tally
 from agent.link.window import Window
 from agent.log.records import Place, StoredEvent
 from agent.settings import LinkSettings
 
-__all__ = ["SHARES", "Outbox", "Parking", "Publish", "Read"]
-
-SHARES: Final[Mapping[Stream, int]] = MappingProxyType(
-    {
-        Stream.SALES: 8,
-        Stream.STOCK: 4,
-        Stream.AGV: 4,
-        Stream.AUDIT: 4,
-        Stream.KIOSK: 2,
-        Stream.TOUCH: 2,
-        Stream.HEALTH: 1,
-        Stream.SENSOR: 1,
-    }
-)
-"""What each stream gets of a busy connection, in parts of the sum of those that have something to send."""
+__all__ = ["Outbox", "Parking", "Publish", "Read"]
 
 LATENCIES_KEPT: Final = 512
 OUTAGE_S: Final = 60.0
@@ -77,7 +67,7 @@ class _Flight:
     publish: Publish
     lane: Lane
     segment: Segment | None
-    """None: an event that is parked is tried again."""
+    """None: it is sent beside the cursor."""
     sent_at_s: float
 
 
@@ -103,10 +93,13 @@ class Outbox:
             stream: Lane(stream, cursors[stream], SHARES[stream], limits, strict=stream in settings.ordered)
             for stream in Stream
         }
-        self._lot = ParkingLot(list(parked), settings.parked_retry_s)
-        self._backoffs = {s: Backoff(settings.backoff_min_s, settings.backoff_max_s, random) for s in Stream}
-        self._readings = {s: Backoff(settings.backoff_min_s, settings.backoff_max_s, random) for s in Stream}
-        self._quota = Backoff(settings.backoff_min_s, settings.backoff_max_s, random)
+        self._lot = ParkingLot(parked, settings.parked_retry_s)
+        new_backoff = partial(Backoff, settings.backoff_min_s, settings.backoff_max_s, random)
+        self.replay: Final = Replay(settings.park_after_tries, new_backoff)
+        self._beside = (self._lot, self.replay)
+        self._backoffs = {stream: new_backoff() for stream in Stream}
+        self._readings = {stream: new_backoff() for stream in Stream}
+        self._quota = new_backoff()
         self._pace = Pace(settings.publishes_per_s_max)
         self._window = Window(0)
         self._window_publishes = 0
@@ -125,7 +118,6 @@ class Outbox:
         """When the latest publish was sent that was answered on this connection."""
         self._advances: dict[Stream, Place] = {}
         self._parkings: list[Parking] = []
-        self._releases: list[Release] = []
         self.compression = Compression(allowed=settings.compression == "auto" and settings.batching == "on")
         self.tally = Tally()
         self.refused_by_code: dict[int, int] = {}
@@ -185,8 +177,7 @@ class Outbox:
         if self._has_room(now_s):
             offers = [offer for lane in self._lanes.values() if (offer := self._offer(lane, now_s))]
             if not (self._flights and any(offer.suspect and offer.due_at_s <= now_s for offer in offers)):
-                again = self._lot.next()
-                due = [offer.due_at_s for offer in offers] + ([again.retry_at_s] if again else [])
+                due = [offer.due_at_s for offer in offers] + [one.due_at_s for one in self._beside]
                 times += [max(at_s, self._held_until_s, self._pace.next_at_s) for at_s in due if at_s < NEVER]
         elif self._window_publishes and now_s < self._gentle_until_s:
             times.append(self._gentle_until_s)
@@ -209,7 +200,8 @@ class Outbox:
         outage_s = now_s - self._lost_at_s if self._lost_at_s is not None else 0.0
         spread_s = settings.catch_up_spread_s if outage_s >= OUTAGE_S else 0.0
         self._gentle_until_s = now_s + self._random.uniform(0.0, spread_s)
-        self._lot.connected(self._payload_bytes_max, now_s)
+        for beside in self._beside:
+            beside.connected(settings.batch_bytes_max, self._payload_bytes_max, now_s)
         self.compression.refused = False
         for lane in self._lanes.values():
             lane.connected()
@@ -224,10 +216,12 @@ class Outbox:
         for flight in self._flights.values():
             if suspicious:
                 self._suspect(flight, alone=alone, now_s=now_s)
-            elif flight.segment is None and self._lot.trying:
-                self._lot.trying.retry_at_s = now_s
+            elif flight.publish.read.beside:
+                flight.publish.read.beside.broke(now_s, suspicious=False)
+        for beside in self._beside:
+            beside.disconnected()
         self._window_publishes = 0
-        self._reading = self._lot.trying = None
+        self._reading = None
         self._lost_at_s = now_s
         self._flights.clear()
         self._bytes_in_flight = 0
@@ -265,7 +259,10 @@ class Outbox:
         self._progress_at_s = now_s
         self._answered_upto_s = max(self._answered_upto_s, flight.sent_at_s)
         self.latencies_s.append(took_s)
-        self._window.answered(size, self._bytes_in_flight, took_s, now_s)
+        if beside := flight.publish.read.beside:
+            beside.answered(size, took_s, now_s)
+        else:
+            self._window.answered(size, self._bytes_in_flight, took_s, now_s)
         self._bytes_in_flight -= size
         if flight.segment and flight.segment.is_suspect:
             self._suspects_from_s = now_s + SUSPECT_PAUSE_S
@@ -309,7 +306,7 @@ class Outbox:
         if len(payload) > self._payload_bytes_max:
             self._too_large(read, events[0], len(payload), now_s)
             return None
-        repeated = len(events) if read.parked else lane.repeated(read.after, events)
+        repeated = len(events) if read.beside else lane.repeated(read.after, events)
         first, last = events[0].place, events[-1].place
         return Publish(read, first, last, payload, len(events), repeated, batch.plain_bytes, batch.encoding)
 
@@ -318,8 +315,8 @@ class Outbox:
         if read is not self._reading:
             return
         self._reading = None
-        if read.parked and self._lot.trying:
-            self._lot.failed(self._lot.trying, now_s)
+        if read.beside:
+            read.beside.unreadable(fault, now_s)
             return
         reason = f"stream {read.stream} cannot be read: {fault}"
         self._lanes[read.stream].could_not_read(reason, now_s + self._readings[read.stream].next_s())
@@ -328,8 +325,8 @@ class Outbox:
         """The batch went out under this message id."""
         read, lane, size = publish.read, self._lanes[publish.stream], len(publish.payload)
         segment = None
-        if read.parked:
-            self._lot.virtual += size
+        if read.beside:
+            read.beside.handed_over(publish.last, publish.events, size)
         else:
             segment = lane.handed_over(read.after, publish.first, publish.last, live=read.live)
             lane.virtual += size / lane.share
@@ -358,8 +355,7 @@ class Outbox:
 
     def take_releases(self) -> list[Release]:
         """Runs that were parked and have been delivered, to be taken off that list durably."""
-        releases, self._releases = self._releases, []
-        return releases
+        return self._lot.take_releases()
 
     # --- private -------------------------------------------------------------------------------------------
 
@@ -389,39 +385,39 @@ class Outbox:
         suspects = [(lane, offer) for lane, offer in due if offer.suspect]
         if suspects:
             return None if self._flights else self._wish(*suspects[0])
-        again = self._lot.next()
-        if again is None or again.retry_at_s > now_s:
-            self._lot.virtual = max(self._lot.virtual, self._virtual)
-        elif not due or self._lot.virtual < min(lane.virtual for lane, _ in due):
-            self._virtual = self._lot.virtual
-            self._lot.trying = again
-            before = Place(again.first.epoch, again.first.sequence - 1)
-            return self._wish(self._lanes[again.stream], Offer(before, again.last, now_s), parked=True)
+        beside = Beside.next_due(self._beside, self._virtual, now_s)
+        if beside and (not due or beside.virtual < min(lane.virtual for lane, _ in due)):
+            self._virtual = beside.virtual
+            run = beside.begin()
+            return self._wish(self._lanes[run.stream], Offer(run.after, run.last, now_s), beside)
         if not due:
             return None
         chosen, offer = min(due, key=lambda one: (one[0].virtual, -one[0].share))
         self._virtual = chosen.virtual
         return self._wish(chosen, offer)
 
-    def _wish(self, lane: Lane, offer: Offer, *, parked: bool = False) -> Read:
-        batch_bytes = self._window.batch_bytes(self._pace.per_s)
+    def _wish(self, lane: Lane, offer: Offer, beside: Beside[Any] | None = None) -> Read:  # Any: any kind
+        batch_bytes = (beside or self._window).batch_bytes(self._pace.per_s)
         most = min(self._settings.batch_bytes_max, max(1, self._payload_bytes_max), batch_bytes)
-        encoding = "" if offer.suspect and offer.single else self.compression.encoding
+        events_max = min(
+            self._settings.batch_events_max, (beside and beside.events_max) or self._settings.batch_events_max
+        )
+        blamed = events_max == 1 if beside else offer.suspect and offer.single
+        encoding = "" if blamed else self.compression.encoding
         bytes_max = self.compression.plain_bytes_max(lane.stream, most) if encoding else most
-        events_max = self._settings.batch_events_max
-        return Read(lane.stream, offer.after, offer.upto, events_max, bytes_max, most, encoding, offer.live, parked)
+        return Read(lane.stream, offer.after, offer.upto, events_max, bytes_max, most, encoding, offer.live, beside)
 
     def _nothing(self, read: Read, lane: Lane, now_s: float) -> None:
         """The log has none of the events that were asked for."""
-        if read.parked and self._lot.trying and read.upto:
-            self._releases.append(self._lot.over(self._lot.trying, read.upto, now_s))
+        if read.beside:
+            read.beside.absent(now_s)
         elif lane.nothing_read(read.after, read.upto):
             self._advances[lane.stream] = lane.cursor
 
     def _too_large(self, read: Read, event: StoredEvent, payload_bytes: int, now_s: float) -> None:
         lane = self._lanes[read.stream]
-        if read.parked and self._lot.trying:
-            self._lot.postpone(self._lot.trying, now_s)  # a smaller one may pass
+        if read.beside:
+            read.beside.too_large(event.place, now_s)
         elif self._may_park(lane, PACKET_TOO_LARGE):
             segment = lane.park_unsent(read.after, event.place)
             self._parkings.append(Parking(lane.stream, event.place, event.place, PACKET_TOO_LARGE, segment))
@@ -439,10 +435,9 @@ class Outbox:
         self.tally.acknowledged_bytes += len(publish.payload)
         self._backoffs[lane.stream].reset()
         self._quota.reset()
-        if flight.segment is None:
-            if self._lot.trying:
-                self._releases.append(self._lot.over(self._lot.trying, publish.last, now_s))
-        elif lane.acknowledged(flight.segment):
+        if publish.read.beside:
+            publish.read.beside.delivered(now_s)
+        elif flight.segment and lane.acknowledged(flight.segment):
             self._advances[lane.stream] = lane.cursor
 
     def _refused(self, flight: _Flight, code: int, now_s: float) -> None:
@@ -454,8 +449,8 @@ class Outbox:
             if now_s >= self._held_until_s:  # the others of one window say nothing more
                 self._held_until_s = now_s + self._quota.next_s()
         if segment is None:
-            if self._lot.trying:
-                self._lot.failed(self._lot.trying, now_s)
+            if beside := flight.publish.read.beside:
+                beside.refused(code, now_s)
             return
         lane.refusal = f"the broker refuses stream {lane.stream}: {reason_name(code)}"
         held_until_s = self._held_until_s if code in QUOTA else now_s + self._backoffs[lane.stream].next_s()
@@ -471,8 +466,8 @@ class Outbox:
         """The connection ended with this in flight."""
         lane, segment = flight.lane, flight.segment
         if segment is None:
-            if self._lot.trying:
-                self._lot.postpone(self._lot.trying, now_s)
+            if beside := flight.publish.read.beside:
+                beside.broke(now_s, suspicious=True)
             return
         was_suspect = segment.is_suspect
         segment.breaks += 1

@@ -5,34 +5,25 @@ and then, when a connection takes larger packets, and when somebody asks. What b
 day: if it was not to blame, that puts it right, and if it is, that costs one connection.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from agent.event_types import Stream
+from agent.link.beside import NEVER, Beside, Run
 from agent.link.reasons import BREAKS_CONNECTION, OF_THE_TOPIC, PACKET_TOO_LARGE, reason_name
 from agent.log.records import Place
 
-__all__ = ["NEVER", "ParkedRange", "ParkingLot", "Release"]
+__all__ = ["ParkedRange", "ParkingLot", "Release"]
 
-NEVER: Final = float("inf")
 BREAKS_RETRY_S: Final = 86_400.0
 
 
 @dataclass(slots=True, eq=False)
-class ParkedRange:
-    """A run of one stream's events of one epoch, by first and last, and why the broker does not take it."""
+class ParkedRange(Run):
+    """A run that the broker does not take, and why."""
 
-    stream: Stream
-    first: Place
-    last: Place
     code: int
-    retry_at_s: float = NEVER
-
-    @property
-    def events(self) -> int:
-        """How many there are at most."""
-        return self.last.sequence - self.first.sequence + 1
 
     @property
     def reason(self) -> str:
@@ -49,78 +40,105 @@ class Release:
     last: Place
 
 
-@dataclass(slots=True)
-class ParkingLot:
+class ParkingLot(Beside[ParkedRange]):
     """All that is parked, and which of it is tried next. `retry_s` of 0: only when asked."""
 
-    ranges: list[ParkedRange]
-    retry_s: float
-    virtual: float = 0.0
-    """Bytes sent, as the outbox counts them for fairness."""
-    trying: ParkedRange | None = None
-    _payload_bytes_max: int = field(default=0)
+    def __init__(self, ranges: Iterable[ParkedRange], retry_s: float) -> None:
+        super().__init__()
+        self._ranges = list(ranges)
+        self._retry_s = retry_s
+        self._payload_bytes_max = 0
+        self._releases: list[Release] = []
+        if retry_s:
+            self._due(self._ranges, 0.0)
 
-    def __post_init__(self) -> None:
-        if self.retry_s:
-            self._due(self.ranges, 0.0)
+    @property
+    def ranges(self) -> Sequence[ParkedRange]:
+        """All that is parked."""
+        return self._ranges
+
+    def take_releases(self) -> list[Release]:
+        """Runs that were parked and have been delivered, to be taken off that list durably."""
+        releases, self._releases = self._releases, []
+        return releases
 
     def add(self, parked: ParkedRange, now_s: float) -> None:
         """A run is parked from now on, if it was not before."""
         if not any(
-            one.stream is parked.stream and one.first <= parked.first and parked.last <= one.last for one in self.ranges
+            one.stream is parked.stream and one.first <= parked.first and parked.last <= one.last
+            for one in self._ranges
         ):
             parked.retry_at_s = self._later(parked, now_s)
-            self.ranges.append(parked)
+            self._ranges.append(parked)
 
-    def connected(self, payload_bytes_max: int, now_s: float) -> None:
-        """A connection is there: what was too large for the last one may pass this one."""
-        self.trying = None
-        for one in self.ranges:
+    def connected(self, batch_bytes_max: int, payload_bytes_max: int, now_s: float) -> None:
+        """What was too large for the last connection may pass this one."""
+        super().connected(batch_bytes_max, payload_bytes_max, now_s)
+        for one in self._ranges:
             if one.retry_at_s == NEVER:
                 one.retry_at_s = self._later(one, now_s)
         if payload_bytes_max > self._payload_bytes_max:
-            self._due((one for one in self.ranges if one.code == PACKET_TOO_LARGE), now_s)
+            self._due((one for one in self._ranges if one.code == PACKET_TOO_LARGE), now_s)
         self._payload_bytes_max = payload_bytes_max
 
     def opened(self, stream: Stream, now_s: float) -> None:
         """The broker takes the stream again: whatever was refused because of its topic is tried now."""
-        self._due((one for one in self.ranges if one.stream is stream and one.code in OF_THE_TOPIC), now_s)
+        self._due((one for one in self._ranges if one.stream is stream and one.code in OF_THE_TOPIC), now_s)
 
     def wanted(self, stream: Stream | None, now_s: float) -> int:
         """Somebody asks for a stream's parked events, or all, to be tried now; how many there are."""
-        asked = [one for one in self.ranges if stream in (None, one.stream)]
+        asked = [one for one in self._ranges if stream in (None, one.stream)]
         for one in asked:
             one.retry_at_s = now_s
         return sum(one.events for one in asked)
 
-    def next(self) -> ParkedRange | None:
-        """What is to be tried first, from its `retry_at_s` on; nothing while one is being tried."""
-        if self.trying is not None:
-            return None
-        return min(self.ranges, key=lambda one: one.retry_at_s, default=None)
+    def delivered(self, now_s: float) -> None:
+        """Off the list; the like of it is tried at once."""
+        self._over(self._batch_last, now_s)
 
-    def failed(self, parked: ParkedRange, now_s: float) -> None:
-        """The broker still does not take it: neither it nor what is parked beside it for the same reason."""
-        self.trying = None
-        for one in self.ranges:
-            if (one.stream, one.code) == (parked.stream, parked.code):
-                one.retry_at_s = self._later(one, now_s)
+    def absent(self, now_s: float) -> None:
+        """Found damaged since, and declared so."""
+        assert self._trying is not None
+        self._over(self._trying.last, now_s)
 
-    def postpone(self, parked: ParkedRange, now_s: float) -> None:
-        """This one did not get through, which says nothing of others."""
-        self.trying = None
-        parked.retry_at_s = self._later(parked, now_s)
+    def refused(self, code: int, now_s: float) -> None:
+        """The broker still does not take it."""
+        del code
+        self._later_all(self._let_go(), now_s)
 
-    def over(self, parked: ParkedRange, last: Place, now_s: float) -> Release:
-        """The head of a run, up to `last`, was delivered or is no more; the like of it is tried at once."""
-        self.trying = None
-        released = Release(parked.stream, parked.first, last)
-        if last < parked.last:
-            parked.first = Place(last.epoch, last.sequence + 1)
+    def too_large(self, event: Place, now_s: float) -> None:
+        """This one does not pass, which says nothing of others."""
+        del event
+        run = self._let_go()
+        run.retry_at_s = self._later(run, now_s)
+
+    def unreadable(self, fault: str, now_s: float) -> None:
+        """As refused: later."""
+        del fault
+        self._later_all(self._let_go(), now_s)
+
+    def broke(self, now_s: float, *, suspicious: bool) -> None:
+        """Later, if it may be to blame."""
+        run = self._let_go()
+        run.retry_at_s = self._later(run, now_s) if suspicious else now_s
+
+    def _next(self) -> ParkedRange | None:
+        return min(self._ranges, key=lambda one: one.retry_at_s, default=None)
+
+    def _over(self, last: Place, now_s: float) -> None:
+        run = self._let_go()
+        self._releases.append(Release(run.stream, run.first, last))
+        if last < run.last:
+            run.first = Place(last.epoch, last.sequence + 1)
         else:
-            self.ranges.remove(parked)
-        self._due((one for one in self.ranges if (one.stream, one.code) == (parked.stream, parked.code)), now_s)
-        return released
+            self._ranges.remove(run)
+        self._due((one for one in self._ranges if (one.stream, one.code) == (run.stream, run.code)), now_s)
+
+    def _later_all(self, run: ParkedRange, now_s: float) -> None:
+        """Neither this one nor what is parked beside it for the same reason."""
+        for one in self._ranges:
+            if (one.stream, one.code) == (run.stream, run.code):
+                one.retry_at_s = self._later(one, now_s)
 
     def _due(self, ranges: Iterable[ParkedRange], at_s: float) -> None:
         for one in ranges:
@@ -128,6 +146,6 @@ class ParkingLot:
                 one.retry_at_s = at_s
 
     def _later(self, parked: ParkedRange, now_s: float) -> float:
-        if not self.retry_s:
+        if not self._retry_s:
             return NEVER
-        return now_s + (BREAKS_RETRY_S if parked.code == BREAKS_CONNECTION else self.retry_s)
+        return now_s + (BREAKS_RETRY_S if parked.code == BREAKS_CONNECTION else self._retry_s)

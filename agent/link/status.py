@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from agent.event_types import Stream
 from agent.link.parking import ParkedRange
+from agent.link.replay import ReplayStatus
 
 __all__ = ["LinkState", "LinkStatus", "ParkedStatus", "parked_status"]
 
@@ -66,6 +67,8 @@ class LinkStatus:
     """Streams that do not get through, each with the reason."""
     parked: tuple[ParkedStatus, ...]
     """What the broker does not take and others do not wait for, by stream and reason."""
+    replay: ReplayStatus | None
+    """The last replay, going or over; null before the first."""
     caught_up_at: datetime | None
     """When nothing will wait any more, by the rate of the last seconds; null when nothing waits, or when that is not
     known or never."""

@@ -9,7 +9,7 @@ trip (slow start, RFC 5681). Batches are a part of the window, so that a slow li
 from collections import deque
 from typing import Final
 
-__all__ = ["Window"]
+__all__ = ["BATCHES", "Window"]
 
 START_BYTES: Final = 32_768
 BYTES_MIN: Final = 8_192

@@ -22,6 +22,7 @@ COMMANDS = (
         "export",
         "drain",
         "reconcile",
+        "replay",
         "backup",
         "restore",
         "config",

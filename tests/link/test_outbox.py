@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.event_types import Stream
 from agent.link.batch import batch_of
-from agent.link.outbox import SHARES
+from agent.link.shares import SHARES
 from agent.log import START, Place
 from agent.settings import LinkSettings
 from tests.link.outbox_world import OVERHEAD_BYTES, World

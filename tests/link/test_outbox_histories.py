@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agent.event_types import Stream
+from agent.link.beside import Run
 from agent.log import START, Place
 from agent.settings import LinkSettings
 from tests.link.outbox_world import OVERHEAD_BYTES, Sent, World
@@ -110,6 +111,18 @@ class OutboxHistories(RuleBasedStateMachine):
     def ask_for_what_is_parked(self, stream: Stream | None) -> None:
         self.world.outbox.send_parked(stream, self.world.now_s)
 
+    @precondition(lambda self: not self.world.outbox.replay.is_going)
+    @rule(stream=st.sampled_from(STREAMS), data=st.data())
+    def replay(self, stream: Stream, data: st.DataObject) -> None:
+        """Somebody wants delivered events once more."""
+        cursor, log = self.world.outbox.cursor(stream), self.world.logs[stream]
+        places = [one.place for one in log if one.place <= cursor and one.place in self.world.acknowledged[stream]]
+        if places:
+            place = data.draw(st.sampled_from(places))
+            last = data.draw(st.sampled_from([one for one in places if one.epoch == place.epoch and one >= place]))
+            events = sum(place <= one <= last for one in places)
+            self.world.outbox.replay.start([Run(stream, place, last)], {stream: events})
+
     @rule(seconds=st.floats(0, 100))
     def pass_time(self, seconds: float) -> None:
         self.world.now_s += seconds
@@ -166,6 +179,7 @@ class OutboxHistories(RuleBasedStateMachine):
             assert {event.place for event in self.world.logs[stream]} <= self.world.acknowledged[stream]
             assert self.world.parked[stream] == {}
         assert self.world.outbox.parked == []
+        assert not self.world.outbox.replay.is_going
         self.no_cursor_passes_an_event_that_the_broker_has_not_taken_and_that_is_not_declared()
 
     def _check(self, sent: Sent) -> None:
@@ -180,7 +194,7 @@ class OutboxHistories(RuleBasedStateMachine):
         assert size <= self.world.settings.batch_bytes_max or len(places) == 1
         assert size + OVERHEAD_BYTES <= self.world.packet_bytes_max
         read = sent.publish.read
-        if read.parked:
+        if read.beside:
             return
         # Without refusals and broken connections each part of a stream leaves in its order, each event once.
         assert not (read.live and stream in self.world.settings.ordered)

@@ -147,7 +147,9 @@ def test_parked_events_survive_a_restart_and_are_not_sent_with_their_neighbours(
     broker.world.history.clear()
     broker.world.connect()
     broker.run(seconds=60)
-    told = [[place.sequence for place in sent.places] for sent in broker.world.history if not sent.publish.read.parked]
+    told = [
+        [place.sequence for place in sent.places] for sent in broker.world.history if sent.publish.read.beside is None
+    ]
     assert told == [[3, 4], [9, 10, 11, 12]]
     assert broker.world.durable[SALES] == Place(1, 12)
     assert set(broker.parked()) == {5, 6, 7, 8}
@@ -162,7 +164,7 @@ def test_parked_events_are_tried_again_at_the_start_each_hour_and_when_asked() -
     assert set(broker.parked()) == {1, 2, 3, 4}
 
     def tries() -> int:
-        return sum(sent.publish.read.parked for sent in broker.world.history)
+        return sum(sent.publish.read.beside is not None for sent in broker.world.history)
 
     broker.run(seconds=4_000)
     assert tries() == 1
