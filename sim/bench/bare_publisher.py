@@ -4,7 +4,6 @@
 publishes when each is due, and says when it did.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from agent.clock import SystemClock
 from agent.errors import EnvironmentFault
+from sim.bench.bench_processes import say
 
 __all__ = ["WINDOW", "line_for", "main"]
 
@@ -40,9 +40,9 @@ def main(mode: str, port: str, file: str) -> None:
     publisher = _Publisher(int(port), len(publishes))
     topics, bodies = [topic.decode() for topic, _, _ in publishes], [body for _, _, body in publishes]
     if mode == "rate":
-        _say(publisher.rate(topics, bodies))
+        say(publisher.rate(topics, bodies))
     else:
-        _say(publisher.paced(topics, bodies, [float(due_s) for _, due_s, _ in publishes]))
+        say(publisher.paced(topics, bodies, [float(due_s) for _, due_s, _ in publishes]))
     publisher.close()
 
 
@@ -89,11 +89,6 @@ class _Publisher:
         self._open -= 1
         if not self._open:
             self._answered.set()
-
-
-def _say(value: object) -> None:
-    sys.stdout.write(f"{json.dumps(value)}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

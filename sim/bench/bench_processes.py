@@ -23,6 +23,7 @@ __all__ = [
     "busy_threads",
     "end",
     "line_of",
+    "say",
     "start",
 ]
 
@@ -107,6 +108,12 @@ def start(module: str, *arguments: object) -> subprocess.Popen[str]:
     """`python -m MODULE ARGUMENTS`, which cannot outlive us; what it says on stdout is for `line_of`."""
     command = [sys.executable, "-m", "sim.demo.bound_child", str(os.getpid()), module, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own interpreter and modules
+
+
+def say(value: object) -> None:
+    """What a process of a benchmark says to `Told.value`."""
+    sys.stdout.write(f"{json.dumps(value)}\n")
+    sys.stdout.flush()
 
 
 def line_of(child: subprocess.Popen[str]) -> str:

@@ -23,7 +23,7 @@ class LinkEffort:
     @classmethod
     def quick(cls) -> Self:
         """For a look in passing: a minute, in which each figure is taken once."""
-        return cls(events=20_000, pairs=1, samples=40, backoff_max_s=4.0, slow_events_max=200)
+        return cls(events=20_000, pairs=1, samples=40, backoff_max_s=4.0, slow_events_max=300)
 
     @property
     def ledger_events(self) -> int:

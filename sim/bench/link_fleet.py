@@ -5,7 +5,6 @@ of them was. SPREAD is `jitter` for the waits as the link makes them, `fixed` fo
 """
 
 import asyncio
-import json
 import logging
 import os
 import sys
@@ -20,11 +19,13 @@ from agent.link import Link, LinkState
 from agent.log import EventLog
 from agent.settings import LinkSettings, LogSettings
 from agent.topics import DeviceName
+from sim.bench.bench_processes import say
 
 __all__ = ["main"]
 
 CLOCK: Final = SystemClock()
 LOOK_S: Final = 0.1
+CONNECTED_S_MAX: Final = 300.0
 
 
 class _NoSpread(Random):
@@ -51,9 +52,9 @@ async def _run(folder: Path, settings: LinkSettings, names: list[DeviceName], *,
             links.append(link)
             tasks.create_task(link.run(), name=f"link of {name.site}")
         await _all_connected(links, times=1)
-        _say("connected")
+        say("connected")
         await _all_connected(links, times=2)
-        _say([link.status().since.timestamp() for link in links])
+        say([link.status().since.timestamp() for link in links])
         await asyncio.Event().wait()
 
 
@@ -68,15 +69,11 @@ def _link(folder: Path, settings: LinkSettings, name: DeviceName, *, jitter: boo
 
 
 async def _all_connected(links: list[Link], times: int) -> None:
-    statuses = [link.status() for link in links]
-    while any(status.state is not LinkState.ONLINE or status.reconnects < times - 1 for status in statuses):
-        await asyncio.sleep(LOOK_S)
+    async with asyncio.timeout(CONNECTED_S_MAX):
         statuses = [link.status() for link in links]
-
-
-def _say(value: object) -> None:
-    sys.stdout.write(f"{json.dumps(value)}\n")
-    sys.stdout.flush()
+        while any(status.state is not LinkState.ONLINE or status.reconnects < times - 1 for status in statuses):
+            await asyncio.sleep(LOOK_S)
+            statuses = [link.status() for link in links]
 
 
 if __name__ == "__main__":

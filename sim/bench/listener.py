@@ -13,6 +13,7 @@ from typing import Final
 
 from agent.clock import SystemClock
 from agent.topics import Channel, device_filter
+from sim.bench.bench_processes import say
 from sim.cloud.connection import mqtt_client
 
 __all__ = ["main"]
@@ -30,14 +31,14 @@ def main(mode: str, port: str, count: str = "1", producer: str = "") -> None:
 async def _listen(mode: str, port: int, count: int, producer: str) -> None:
     async with asyncio.timeout(LISTEN_S_MAX), mqtt_client("127.0.0.1", port, NAME) as client:
         await client.subscribe(device_filter(Channel.EVENTS), qos=1)
-        _say("listening")
+        say("listening")
         payloads = ((CLOCK.monotonic_s(), message.payload) async for message in client.messages)
         if mode == "first":
             async for came_s, payload in payloads:
                 assert isinstance(payload, bytes)
-                _say([came_s, len(payload)])
+                say([came_s, len(payload)])
                 return
-        _say(await _arrivals(payloads, count, producer))
+        say(await _arrivals(payloads, count, producer))
 
 
 async def _arrivals(payloads: AsyncIterator[tuple[float, object]], count: int, producer: str) -> dict[str, float]:
@@ -50,11 +51,6 @@ async def _arrivals(payloads: AsyncIterator[tuple[float, object]], count: int, p
         if len(found) >= count:
             break
     return found
-
-
-def _say(value: object) -> None:
-    sys.stdout.write(f"{json.dumps(value)}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

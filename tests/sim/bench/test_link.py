@@ -31,7 +31,7 @@ NAMES = [
     "event_to_cloud_p95",
     "event_to_cloud_p95_busy",
 ]
-FEW = LinkEffort(events=1_000, pairs=1, samples=5, backoff_max_s=0.5, slow_events_max=50)
+FEW = LinkEffort(events=1_000, pairs=1, samples=5, backoff_max_s=0.5, slow_events_max=200)
 COMMAND = [sys.executable, "-m", "agent", "bench", "link"]
 CLOCK = SystemClock()
 
