@@ -107,7 +107,10 @@ def busy_threads(count: int) -> Iterator[None]:
 def start(module: str, *arguments: object) -> subprocess.Popen[str]:
     """`python -m MODULE ARGUMENTS`, which cannot outlive us; what it says on stdout is for `line_of`."""
     command = [sys.executable, "-m", "sim.demo.bound_child", str(os.getpid()), module, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own interpreter and modules
+    # A session of its own: Ctrl-C reaches us only, who then end things in order.
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and modules
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def say(value: object) -> None:
