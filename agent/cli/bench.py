@@ -1,7 +1,8 @@
 """`storeforward bench`: what this machine gives, each figure beside its ceiling from the same run."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import click
 
@@ -63,9 +64,40 @@ def log(*, events: int, pairs: int, only: Sequence[str], as_json: bool) -> None:
     from sim.bench.view import tell  # noqa: PLC0415 - as above
 
     with log_benchmarks(events, pairs, SystemClock()) as benchmarks:
-        if unknown := set(only) - benchmarks.keys():
-            raise click.BadParameter(f"{min(unknown)!r} is none of {', '.join(benchmarks)}", param_hint="--only")
-        tell({name: benchmarks[name] for name in benchmarks if name in only or not only}, as_json=as_json)
+        tell({name: benchmarks[name] for name in _chosen(benchmarks, only)}, as_json=as_json)
+
+
+@bench.command()
+@click.option(
+    "--events",
+    type=click.IntRange(1_000, 20_000_000),
+    help="Events of the backlog: 500,000 unless told, 20,000 with --quick; a day at 10/s is --events 864000.",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(1, 99),
+    help="Runs, each beside its ceiling: 5 unless told, 1 with --quick; e.g. --pairs 9. Slow ones have 3 at most.",
+)
+@click.option("--only", multiple=True, metavar="NAME", help="Measure this alone; repeatable: --only drain")
+@click.option(
+    "--quick", is_flag=True, help="A minute instead of eight; each figure is taken once, the drain of few events."
+)
+@json_option
+def link(*, events: int | None, pairs: int | None, only: Sequence[str], quick: bool, as_json: bool) -> None:
+    """Measure the link: a backlog to a broker, a ledger, over 3G; a hundred reconnects; a till's event to the cloud.
+
+    Example: storeforward bench link --only drain --events 864000. It needs mosquitto; TMPDIR is its disk.
+    """
+    check_demo_extra()
+    from agent.clock import SystemClock  # noqa: PLC0415 - help texts need none of this
+    from sim.bench.link import link_benchmarks  # noqa: PLC0415 - as above
+    from sim.bench.link_effort import LinkEffort  # noqa: PLC0415 - as above
+    from sim.bench.view import tell  # noqa: PLC0415 - as above
+
+    asked = {name: value for name, value in (("events", events), ("pairs", pairs)) if value is not None}
+    effort = replace(LinkEffort.quick() if quick else LinkEffort(), **asked)
+    with link_benchmarks(effort, SystemClock()) as benchmarks:
+        tell({name: benchmarks[name] for name in _chosen(benchmarks, only)}, as_json=as_json)
 
 
 @bench.command()
@@ -101,3 +133,11 @@ def day(ctx: click.Context, *, events: int, duration_s: float, as_json: bool) ->
         show_seed_day(played)
     if not played.held:
         ctx.exit(EXIT_PROBLEM)
+
+
+def _chosen(names: Iterable[str], only: Sequence[str]) -> list[str]:
+    """The names that `--only` asks for, or all; a name that does not exist is refused."""
+    known = list(names)
+    if unknown := set(only) - set(known):
+        raise click.BadParameter(f"{min(unknown)!r} is none of {', '.join(known)}", param_hint="--only")
+    return [name for name in known if name in only or not only]

@@ -19,7 +19,7 @@ from sim.bench.figure import Figure, paired
 from sim.bench.log_backlog import Backlog, Written
 from sim.bench.log_work import EVENTS_PER_CALL, PRODUCERS, SIZE_BYTES_MAX, EventMaker, append_all, timed_ids
 
-__all__ = ["agent_figures"]
+__all__ = ["EVENTS_URL", "agent_figures"]
 
 ALONE: Final = f"[link]\nenabled = false\n[log]\nsize_bytes_max = {SIZE_BYTES_MAX}\n"
 NO_DECISIONS: Final = f"{ALONE}[decide]\nenabled = false\n"

@@ -13,6 +13,7 @@ from agent.events import Draft, EventDecoder, Origin
 from agent.log import EventLog
 from agent.settings import LogSettings
 from agent.topics import DeviceName
+from sim.bench.bench_processes import say
 from sim.bench.log_work import EVENTS_PER_CALL, append_concurrently, timed_ids
 
 __all__ = ["main"]
@@ -36,10 +37,10 @@ async def _run(mode: str, folder: Path, texts: list[bytes], size_bytes: int) -> 
     if mode == "rate":
         began_s = CLOCK.monotonic_s()
         await append_concurrently(log, drafts)
-        _say({"answered_s": CLOCK.monotonic_s() - began_s})
+        say({"answered_s": CLOCK.monotonic_s() - began_s})
     else:
         calls = [drafts[at : at + EVENTS_PER_CALL] for at in range(0, len(drafts), EVENTS_PER_CALL)]
-        _say({"answered": sum([await _answered(log, call) for call in calls])})
+        say({"answered": sum([await _answered(log, call) for call in calls])})
     await log.close()
 
 
@@ -49,7 +50,7 @@ async def _endless(log: EventLog, decoder: EventDecoder, texts: list[bytes]) -> 
     while True:
         await log.append([decoder.decode(_with_no_id(next(source)), "till-1")[0] for _ in range(EVENTS_PER_CALL)])
         answered += EVENTS_PER_CALL
-        _say(answered)
+        say(answered)
 
 
 async def _answered(log: EventLog, call: list[Draft]) -> int:
@@ -64,11 +65,6 @@ def _with_no_id(text: bytes) -> bytes:
     event = json.loads(text)
     del event["id"]
     return json.dumps(event).encode()
-
-
-def _say(value: object) -> None:
-    sys.stdout.write(f"{json.dumps(value)}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

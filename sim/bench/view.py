@@ -1,8 +1,10 @@
 """Figures as they are told: JSON for a program, a table for a person, a progress bar on a terminal meanwhile."""
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 
 from rich.console import Console
@@ -16,7 +18,8 @@ __all__ = ["show", "tell"]
 
 def tell(benchmarks: Mapping[str, Callable[[], Figure]], *, as_json: bool) -> None:
     """Takes all figures and writes them to stdout."""
-    figures = _with_progress(benchmarks)
+    with _sigterm_ends_in_order():
+        figures = list(_with_progress(benchmarks))
     if as_json:
         sys.stdout.write(f"{json.dumps([asdict(figure) for figure in figures], indent=2)}\n")
     else:
@@ -34,6 +37,16 @@ def show(figures: Iterable[Figure]) -> None:
     console.print(table)
     for each in taken:
         console.print(f"{each.name}: {each.note}", soft_wrap=True)
+
+
+@contextmanager
+def _sigterm_ends_in_order() -> Iterator[None]:
+    """As Ctrl-C does: processes are ended and folders removed."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _with_progress(benchmarks: Mapping[str, Callable[[], Figure]]) -> Iterator[Figure]:
