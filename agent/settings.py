@@ -212,7 +212,7 @@ class LinkSettings(Section):
     compression: Literal["auto", "off"] = Field(
         "auto", description="auto compresses batches for a ledger that says it reads that; off never does"
     )
-    linger_s: float = Field(0.02, ge=0, le=10, description="how long a small batch waits for company")
+    linger_s: float = Field(0.02, ge=0, le=10, description="at least this between two small batches of a stream")
     publishes_per_s_max: float = Field(
         0.0, ge=0, le=10_000, description="publishes a second; 0 is no cap (AWS IoT takes 100 of a connection)"
     )

@@ -64,6 +64,7 @@ class Lane:
         self._head = START
         self._repeated_upto = START
         self._waiting_since_s: float | None = None
+        self._sent_at_s = float("-inf")
         self._nothing_before: Place | None = None
         self._live_from: Place | None = None
         self._live_turns = 0
@@ -111,10 +112,9 @@ class Lane:
         if self._waiting_since_s is None or self._nothing_before == self._head or self._head <= after:
             return None
         full = self._head.epoch != after.epoch or self._head.sequence - after.sequence >= self._limits.batch_events_max
-        due_at_s = (
-            self._held_until_s if full else max(self._held_until_s, self._waiting_since_s + self._limits.linger_s)
-        )
-        return Offer(after, None, due_at_s, live)
+        # What comes after a quiet time leaves at once: nobody is there to wait for.
+        lingers_until_s = 0.0 if full else min(self._waiting_since_s, self._sent_at_s) + self._limits.linger_s
+        return Offer(after, None, max(self._held_until_s, lingers_until_s), live)
 
     def repeated(self, after: Place, events: Sequence[StoredEvent]) -> int:
         """How many of these events were handed over before."""
@@ -136,8 +136,9 @@ class Lane:
                 head if not self._strict and self._backlog_events() > self._limits.live_after_events else None
             )
 
-    def handed_over(self, after: Place, first: Place, last: Place, *, live: bool) -> Segment:
+    def handed_over(self, after: Place, first: Place, last: Place, now_s: float, *, live: bool) -> Segment:
         """The events after `after` up to `last` went to the broker, in one publish."""
+        self._sent_at_s = now_s
         self._live_turns = self._live_turns + 1 if live else 0
         return self._take(after, first, last, Fate.IN_FLIGHT)
 

@@ -328,7 +328,7 @@ class Outbox:
         if read.beside:
             read.beside.handed_over(publish.last, publish.events, size)
         else:
-            segment = lane.handed_over(read.after, publish.first, publish.last, live=read.live)
+            segment = lane.handed_over(read.after, publish.first, publish.last, now_s, live=read.live)
             lane.virtual += size / lane.share
         if not self._flights:
             self._progress_at_s = now_s

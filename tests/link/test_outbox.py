@@ -50,6 +50,24 @@ def test_a_full_batch_leaves_at_once_and_a_small_one_waits_for_company() -> None
     assert sequences(world)[-1] == [5, 6]
 
 
+def test_what_comes_after_a_quiet_time_leaves_at_once_and_what_follows_it_soon_waits_for_company() -> None:
+    world = connected(SETTINGS.model_copy(update={"window_publishes": 20}))
+    world.append(Stream.SALES)
+    assert world.pump() == 1
+    world.now_s += 0.04
+    world.append(Stream.SALES)
+    assert world.pump() == 0
+    assert world.outbox.wait_s(world.now_s) == pytest.approx(0.06)  # it counts from the one that has left
+    world.append(Stream.STOCK)
+    assert world.pump() == 1  # each stream for itself
+    world.now_s += 0.06
+    assert world.pump() == 1
+    world.now_s += 0.1
+    world.append(Stream.SALES)
+    assert world.pump() == 1
+    assert sequences(world) == [[1], [2], [3]]
+
+
 def test_a_batch_is_the_stored_bytes_as_a_json_array() -> None:
     world = connected()
     world.append(Stream.SALES, 4)
