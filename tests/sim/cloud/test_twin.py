@@ -63,10 +63,10 @@ async def running_twin(broker: Broker, file: Path) -> AsyncIterator[CloudTwin]:
 
 
 @asynccontextmanager
-async def twin_process(broker: Broker, file: Path) -> AsyncIterator[Process]:
+async def twin_process(broker: Broker, file: Path, *options: str) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "sim.cloud", "--host", broker.host, "--port", str(broker.port)),
-        *("--ledger", str(file), "--json", "--parent", str(os.getpid())),
+        *("--ledger", str(file), "--json", "--parent", str(os.getpid()), *options),
         stdout=PIPE,
     )
     try:
@@ -187,6 +187,18 @@ async def test_a_device_that_comes_online_hears_what_the_ledger_has_of_it(broker
             async for message in client.messages:
                 if message.payload == b'{"complete":true,"receipts":[],"days":[],"accepts":["zstd"]}':
                     break
+
+
+@pytest.mark.parametrize(("option", "accepts"), [("--compression", ["zstd"]), ("--no-compression", [])])
+async def test_its_receipts_offer_to_read_zstd_as_its_option_says(
+    broker: Broker, file: Path, option: str, accepts: list[str]
+) -> None:
+    async with twin_process(broker, file, option), device(broker) as client:
+        await client.subscribe(RECEIPTS, qos=1)
+        await publish(client, event(1))
+        async with asyncio.timeout(DEADLINE_S):
+            receipt = await anext(aiter(client.messages))
+        assert json.loads(receipt.payload)["accepts"] == accepts
 
 
 async def test_a_killed_twin_acknowledged_nothing_that_it_had_not_stored(broker: Broker, file: Path) -> None:
