@@ -266,6 +266,7 @@ class Outbox:
         self._bytes_in_flight -= size
         if flight.segment and flight.segment.is_suspect:
             self._suspects_from_s = now_s + SUSPECT_PAUSE_S
+        if (flight.segment and flight.segment.is_suspect) or (beside and beside.events_max == 1):
             self.compression.suspect_answered(flight.publish.encoding)
         held = code == NO_MATCHING_SUBSCRIBERS and self._settings.unheard == "hold"
         self.tally.unheard_publishes += code == NO_MATCHING_SUBSCRIBERS

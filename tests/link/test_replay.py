@@ -193,6 +193,27 @@ def test_one_event_that_is_to_blame_is_found_and_only_that_is_not_delivered(code
     assert nothing_is_parked(world)
 
 
+def test_a_broker_that_hangs_up_on_compressed_batches_gets_plain_ones() -> None:
+    world = World(SETTINGS.model_copy(update={"batch_events_max": 8, "batch_bytes_max": 8_192}))
+    world.connect()
+    world.append(SALES, 64, size=400)
+    world.drain()
+    world.outbox.compression.accepted = True
+    ask(world, (SALES, 1, 64))
+    breaks = 0
+    while world.outbox.replay.is_going:
+        world.pump()
+        if not world.in_flight:
+            world.now_s += world.outbox.wait_s(world.now_s) or 0.000_1
+        elif (sent := next(iter(world.in_flight.values()))).publish.encoding:
+            breaks += 1
+            world.disconnect(suspicious=True)
+            world.connect()
+        else:
+            world.answer(sent.mid)
+    assert (part(world).sent, part(world).not_delivered, breaks) == (64, 0, 3)
+
+
 def test_a_stream_that_the_broker_does_not_want_any_more_is_given_up_soon_and_others_are_not() -> None:
     world = delivered(sales=400, stock=8)
     ask(world, (SALES, 1, 400), (STOCK, 1, 8))
