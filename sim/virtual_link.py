@@ -172,7 +172,7 @@ class VirtualLink:
         count = min(wish.events_max, max(1, wish.bytes_max // self._smallest_bytes))
         first, last = wish.after.sequence + 1, min(self._heads[wish.stream], wish.after.sequence + count)
         bodies = self.bodies
-        return [StoredEvent(Place(1, at), "", bodies[at % len(bodies)]) for at in range(first, last + 1)]
+        return [StoredEvent.of(Place(1, at), "", bodies[at % len(bodies)]) for at in range(first, last + 1)]
 
     def _publish(self, publish: Publish) -> None:
         self._mid += 1

@@ -92,7 +92,7 @@ def batch_of(read: Read, events: Sequence[StoredEvent]) -> Batch | None:
     One event makes a batch whatever its size. A payload that compression does not make smaller stays plain.
     """
     count = len(events)
-    while count and read.upto is not None and events[count - 1].place > read.upto:
+    while count and read.upto is not None and events[count - 1].key > read.upto.key:
         count -= 1
     if not count:
         return None
@@ -120,5 +120,7 @@ def array_of(bodies: Sequence[bytes]) -> bytes:
 
 def fitting(bodies: Sequence[bytes], bytes_max: int) -> int:
     """How many of the bodies make an array within the limit; one at least."""
+    if sum(map(len, bodies)) + len(bodies) + 1 <= bytes_max:
+        return len(bodies)
     sizes = accumulate((len(body) + 1 for body in bodies), initial=1)  # a comma or bracket each, and the first bracket
     return max(1, sum(size <= bytes_max for size in sizes) - 1)

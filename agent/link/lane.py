@@ -120,6 +120,8 @@ class Lane:
         """How many of these events were handed over before."""
         if any(segment.after == after and segment.fate is Fate.WAITING for segment in self._segments):
             return len(events)
+        if events and events[0].place > self._repeated_upto:
+            return 0  # as in most cases
         return sum(event.place <= self._repeated_upto for event in events)
 
     # --- inputs --------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from agent.event_types import Stream
 __all__ = [
     "GONE",
     "PARKED_AS",
+    "SEQUENCE_MASK",
     "START",
     "Appended",
     "Gap",
@@ -97,11 +98,29 @@ class Appended(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """One event read back; `body` is the whole CloudEvent, checksum verified."""
+    """One event read back; `body` is the whole CloudEvent, checksum verified.
 
-    place: Place
-    id: str
+    Of hundreds that leave in one batch nobody asks for the place and id, so they are kept as they are stored.
+    """
+
+    key: int
+    stored_id: bytes
     body: bytes
+
+    @classmethod
+    def of(cls, place: Place, event_id: str, body: bytes) -> Self:
+        """An event at a place."""
+        return cls(place.key, event_id.encode(), body)
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place.of_key(self.key)
+
+    @property
+    def id(self) -> str:
+        """Its CloudEvents id."""
+        return self.stored_id.decode()
 
 
 class UnsyncedRow(NamedTuple):

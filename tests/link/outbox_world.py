@@ -73,7 +73,7 @@ class World:
             last = log[-1].place if log and log[-1].place.epoch == self.epoch else Place(self.epoch, 0)
             place = Place(self.epoch, last.sequence + 1)
             body = json.dumps([stream, place.epoch, place.sequence]).encode().ljust(size)
-            log.append(StoredEvent(place, f"{stream}-{place.epoch}-{place.sequence}", body))
+            log.append(StoredEvent.of(place, f"{stream}-{place.epoch}-{place.sequence}", body))
 
     def head(self, stream: Stream) -> Place:
         return self.logs[stream][-1].place if self.logs[stream] else START

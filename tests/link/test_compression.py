@@ -17,7 +17,7 @@ FRAME = compressed(b"[" + b"1," * 5_000 + b"1]")
 
 
 def event(sequence: int, body: bytes) -> StoredEvent:
-    return StoredEvent(Place(1, sequence), f"id-{sequence}", body)
+    return StoredEvent.of(Place(1, sequence), f"id-{sequence}", body)
 
 
 def wish(bytes_max: int, sent_bytes_max: int, *, encoding: str = "zstd", upto: Place | None = None) -> Read:

@@ -133,7 +133,7 @@ def test_an_event_that_fits_the_brokers_packet_only_when_compressed_is_sent_so()
 def test_an_event_that_fits_it_in_no_form_is_parked() -> None:
     world = reading(packet_bytes_max=2_000)
     place = Place(1, 1)
-    world.logs[SALES].append(StoredEvent(place, "noise", Random(1).randbytes(5_000)))
+    world.logs[SALES].append(StoredEvent.of(place, "noise", Random(1).randbytes(5_000)))
     world.pump()
     world.store()
     assert world.parked[SALES] == {place: 0x95}
@@ -144,7 +144,7 @@ def test_a_stream_that_suddenly_does_not_compress_makes_no_batch_beyond_what_was
     world.append(SENSOR, 2_000, size=500)
     world.drain()
     random = Random(1)
-    noise = [StoredEvent(Place(1, 2_000 + number), "noise", random.randbytes(500)) for number in range(1, 2_000)]
+    noise = [StoredEvent.of(Place(1, 2_000 + number), "noise", random.randbytes(500)) for number in range(1, 2_000)]
     world.outbox.set_heads({SENSOR: noise[-1].place}, world.now_s)
     wish = world.outbox.next_read(world.now_s)
     assert wish is not None
