@@ -23,6 +23,7 @@ from rich.table import Table
 from agent.cli import EXIT_PROBLEM
 from agent.cli.agent_client import AgentCallRefused, AgentClient
 from agent.cli.options import data_folder, data_option, json_option
+from agent.cli.reconcile_days import day_lines, days_table
 from agent.data_folder import DataFolder
 from agent.errors import EnvironmentFault
 from agent.event_types import TYPE_PREFIX, Stream
@@ -70,9 +71,12 @@ class NothingToCompare(EnvironmentFault):
     type=click.Path(path_type=Path, dir_okay=False),
     help="The cloud twin's ledger, e.g. --ledger demo-report/ledger.sqlite. Default: ask the running agent.",
 )
+@click.option("--days", "each_stream", is_flag=True, help="Also each stream's part of each closed day.")
 @json_option
 @click.pass_context
-def reconcile(context: click.Context, data: Path | None, ledger: Path | None, *, as_json: bool) -> None:
+def reconcile(
+    context: click.Context, data: Path | None, ledger: Path | None, *, each_stream: bool, as_json: bool
+) -> None:
     """Compare this device's log with the cloud's ledger; exit code 0 only if nothing is missing, double or in conflict.
 
     What the device declared as shed, quarantined or parked is not missing: it is counted apart.
@@ -90,7 +94,7 @@ def reconcile(context: click.Context, data: Path | None, ledger: Path | None, *,
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:
-        _print(report)
+        _print(report, each_stream=each_stream)
     context.exit(0 if report["ok"] else EXIT_PROBLEM)
 
 
@@ -181,17 +185,14 @@ def _days_closed(file: Path) -> Iterator[tuple[str, set[tuple[str, str, str]]]]:
             after = found[-1].place
 
 
-def _print(report: Report) -> None:
+def _print(report: Report, *, each_stream: bool) -> None:
     console = Console()
     console.print("This device's log and the cloud's ledger", style="bold")
     console.print(_table(report["streams"]))
-    for day, answers in _by_day(report["days"]).items():
-        count, missing, declared = (sum(answer[key] for answer in answers) for key in ("count", "missing", "declared"))
-        problem = next((answer["problem"] for answer in answers if not answer["ok"]), "ok")
-        given_up = f", {declared:,} given up after the close (declared)" if declared else ""
-        console.print(f"Day {day}: {count:,} events, {missing:,} missing{given_up}: {problem}")
-    for day in report["unanswered_days"]:
-        console.print(f"Day {day}: not yet answered by the cloud")
+    for line in day_lines(report["days"], report["unanswered_days"]):
+        console.print(line)
+    if each_stream and report["days"]:
+        console.print(days_table(report["days"]))
     console.print(_verdict(report), style="green" if report["ok"] else "red")
     if report["quarantined"]:
         console.print("Quarantined: damaged on this device and kept aside there; the cloud does not have them.")
@@ -223,13 +224,6 @@ def _verdict(report: Report) -> str:
     but = ", but for what this device declared" if given_up else ""
     everything = "Everything" if report["ok"] else "NOT everything"
     return f"{everything} is in the cloud, once{but}. {', '.join([*told, *given_up])}"
-
-
-def _by_day(days: list[Report]) -> dict[str, list[Report]]:
-    found: dict[str, list[Report]] = {}
-    for answer in days:
-        found.setdefault(answer["business_day"], []).append(answer)
-    return dict(sorted(found.items()))
 
 
 def _number(value: int | None) -> str:

@@ -17,6 +17,7 @@ from agent.app import Agent
 from agent.cli import main
 from agent.cli.agent_client import AgentCallRefused, AgentClient
 from agent.cli.reconcile import _from_receipts, _table
+from agent.cli.reconcile_days import day_lines, days_table
 from agent.clock import SystemClock
 from agent.data_folder import DataFolder
 from agent.event_types import Stream
@@ -27,7 +28,7 @@ from sim.cloud.ledger import Ledger
 from sim.cloud.twin import CloudTwin
 from tests.examples import EXAMPLES
 from tests.log.world import events, inline_log
-from tests.sim.cloud.publishes import FixedClock, declare, events_topic
+from tests.sim.cloud.publishes import FixedClock, day_closed, day_range, declare, events_topic, sales
 
 DEADLINE_S = 30.0
 
@@ -117,6 +118,48 @@ def test_no_figure_of_the_table_is_cut_at_80_columns(
     assert max(map(len, lines)) <= 80
     assert lines[-1].split().count("48,213") == 9 - len(quiet)
     assert ("Quarantined" not in lines[0]) == folded
+
+
+def answer(day: str, stream: str, count: int, **changes: Any) -> dict[str, Any]:  # Any: JSON
+    told = {"business_day": day, "stream": stream, "epoch": "0195a2b4-0000-7000-8000-0123456789ab", "ok": True}
+    return told | {"count": count, "missing": 0, "declared": 0, "conflicts": 0, "problem": ""} | changes
+
+
+DAYS = [
+    answer("2026-03-03", "sales", 7),
+    answer("2026-03-02", "sales", 48_213),
+    answer("2026-03-02", "stock", 10, ok=False, missing=2, problem="2 events of the close are not here"),
+]
+
+
+def test_a_day_is_one_line_and_each_stream_that_does_not_agree_has_its_own() -> None:
+    assert list(day_lines(DAYS, ["2026-03-04"])) == [
+        "Day 2026-03-02: 48,223 events, 2 missing: 1 of 2 streams do not agree",
+        "  stock: 2 events of the close are not here",
+        "Day 2026-03-03: 7 events, 0 missing: ok",
+        "Day 2026-03-04: not yet answered by the cloud",
+    ]
+
+
+def test_each_stream_of_each_day_has_a_row_within_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    Console(width=80).print(days_table(DAYS))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[-3:] == [
+        ["2026-03-02", "sales", "456789ab", "48,213", "0", "0", "0", "ok"],
+        ["2026-03-02", "stock", "456789ab", "10", "2", "0", "0", "NOT", "OK"],
+        ["2026-03-03", "sales", "456789ab", "7", "0", "0", "0", "ok"],
+    ]
+
+
+def test_closed_days_come_from_the_ledger_and_their_streams_when_asked_for(ledger_file: Path) -> None:
+    with closing(Ledger.open(ledger_file, FixedClock())) as ledger:
+        sales(ledger, range(1, 4))
+        day_closed(ledger, 1, "2026-03-02", day_range(1, 3))
+    short, long = reconcile("--ledger", ledger_file), reconcile("--ledger", ledger_file, "--days")
+    assert "Day 2026-03-02: 3 events, 0 missing: ok" in short.output
+    assert "Answer" not in short.output
+    (row,) = (line.split() for line in long.output.splitlines() if line.startswith("2026-03-02"))
+    assert [row[1], *row[3:]] == ["sales", "3", "0", "0", "0", "ok"]
 
 
 def test_receipts_tell_what_was_declared_as_well(log: EventLog, data: Path) -> None:
