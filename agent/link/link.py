@@ -87,6 +87,7 @@ class Link:
         """From where to send again, before the next connection."""
         self._went_back = asyncio.Event()
         self._connected = False
+        self._storing = asyncio.Lock()
         self._access = BrokerAccess(settings, name)
         self._ledger = LedgerWord()
         self._protocol = ProtocolChoice(settings.protocol)
@@ -185,7 +186,8 @@ class Link:
             self._again.set()
             await self._went_back.wait()
         else:
-            await self._go_back()
+            self._go_back()
+        await self._store_cursors()
 
     def send_parked(self, stream: Stream | None = None) -> int:
         """Try what is parked of a stream, or of all, at once or on the next connection; how many events that may be."""
@@ -198,7 +200,8 @@ class Link:
 
         What the broker wants to be left in peace for stays so.
         """
-        self._hurried.set()
+        if not self._connected:
+            self._hurried.set()
         self._outbox.hurry()
         self.send_parked()
 
@@ -241,14 +244,17 @@ class Link:
                 if self._connections > connected_before:
                     self._ended(failure, now_s - began_s)
                 if self._again.is_set():
-                    await self._go_back()
+                    self._go_back()
                     continue
-            await self._pause(self._backoff.next_s())
+                await self._pause(self._backoff.next_s(), in_peace=_asks_for_less(failure))
 
-    async def _pause(self, wait_s: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await self._hurried.wait()
+    async def _pause(self, wait_s: float, *, in_peace: bool) -> None:
+        if in_peace:
+            await asyncio.sleep(wait_s)
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._hurried.wait()
         self._hurried.clear()
 
     async def _use_connection(self, parts: Parts) -> None:
@@ -266,6 +272,7 @@ class Link:
         async with connection:
             self._connections += 1
             self._connected = True
+            self._hurried.clear()
             self._protocol.connected()
             self._spoken = connection.version
             self._connected_at_s = self._clock.monotonic_s()
@@ -283,7 +290,7 @@ class Link:
             self._become(LinkState.OFFLINE, f"{failure}; MQTT {other} is tried next")
             return
         settings_or_broker = isinstance(failure, LinkMisconfigured) or (
-            isinstance(failure, BrokerRefused) and failure.code not in QUOTA
+            isinstance(failure, BrokerRefused) and not _asks_for_less(failure)
         )
         self._become(LinkState.REFUSED if settings_or_broker else LinkState.OFFLINE, str(failure))
 
@@ -293,7 +300,7 @@ class Link:
         if isinstance(failure, MessageTooLarge) and failure.topic:
             self._muted.mute(failure.topic, str(failure), self._clock.monotonic_s())
         good = lasted_s >= STABLE_AFTER_S and not self._take_overs.suspected
-        if good and getattr(failure, "code", 0) not in QUOTA:
+        if good and not _asks_for_less(failure):
             self._backoff.reset()
 
     def _become(self, state: LinkState, reason: str) -> None:
@@ -305,15 +312,14 @@ class Link:
             self._since = self._clock.wall()
         self._state, self._reason = state, reason
 
-    async def _go_back(self) -> None:
-        """While nothing is in flight."""
+    def _go_back(self) -> None:
+        """While nothing is in flight. Whoever wanted it stores the cursors."""
         wishes, self._wishes = self._wishes, {}
         for stream, place in wishes.items():
             if place < self._outbox.cursor(stream):
                 self._outbox.rewind(stream, place, self._clock.monotonic_s())
         self._again.clear()
         self._went_back.set()
-        await self._store_cursors()
 
     # --- cursors -------------------------------------------------------------------------------------------
 
@@ -333,12 +339,14 @@ class Link:
             await asyncio.sleep(CURSOR_INTERVAL_S)
 
     async def _store_cursors(self) -> None:
-        advances = self._outbox.take_advances()
-        try:
-            await asyncio.gather(*(self._log.advance(CLOUD, stream, place) for stream, place in advances.items()))
-        except BaseException:
-            self._outbox.put_back(advances)
-            raise
+        async with self._storing:  # what somebody else is about to store is not durable yet
+            advances = self._outbox.take_advances()
+            try:
+                await asyncio.gather(*(self._log.advance(CLOUD, stream, place) for stream, place in advances.items()))
+            except BaseException:
+                self._outbox.put_back(advances)
+                self._moved.set()
+                raise
 
 
 def _outbox(log: EventLog, name: DeviceName, settings: LinkSettings, random: Random) -> Outbox:
@@ -351,6 +359,11 @@ def _outbox(log: EventLog, name: DeviceName, settings: LinkSettings, random: Ran
         ),
         parked=parked_ranges(log),
     )
+
+
+def _asks_for_less(failure: StoreforwardError) -> bool:
+    """Whether the broker wants to be left in peace for a while."""
+    return getattr(failure, "code", 0) in QUOTA
 
 
 def _percentile_ms(sorted_s: list[float], part: float) -> float | None:

@@ -247,6 +247,7 @@ class Outbox:
     def hurry(self) -> None:
         """Catch up at once, though other stores may do so in the same moment."""
         self._gentle_until_s = 0.0
+        self._lost_at_s = None  # the next connection does not spread either
 
     def puback(self, mid: int, code: int, now_s: float) -> None:
         """The broker's answer to a publish. Answers to anything else are ignored."""
@@ -343,9 +344,9 @@ class Outbox:
         advances, self._advances = self._advances, {}
         return advances
 
-    def put_back(self, advances: Mapping[Stream, Place]) -> None:
-        """Cursors that could not be made durable; newer ones stand."""
-        self._advances = {**advances, **self._advances}
+    def put_back(self, advances: Iterable[Stream]) -> None:
+        """Cursors that could not be made durable; as they stand by now, which may be further back."""
+        self._advances |= {stream: self._lanes[stream].cursor for stream in advances}
 
     def take_parkings(self) -> list[Parking]:
         """Runs to be parked, to be made durable together with their declarations; `parked_durably` each, then."""

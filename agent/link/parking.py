@@ -103,7 +103,7 @@ class ParkingLot(Beside[ParkedRange]):
         self._over(self._trying.last, now_s)
 
     def refused(self, code: int, now_s: float) -> None:
-        """The broker still does not take it, nor what is parked beside it for the same reason, unless one is to blame."""
+        """The broker still does not take it, nor what is parked for the same reason, unless one event is to blame."""
         run = self._let_go()
         if code in OF_ONE_EVENT:
             self._narrow(run, now_s)

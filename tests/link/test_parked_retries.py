@@ -5,7 +5,6 @@ from random import Random
 import pytest
 
 from agent.event_types import Stream
-from agent.link.parking import ParkedRange
 from agent.link.reasons import BREAKS_CONNECTION
 from agent.log import Place, StoredEvent
 from agent.settings import LinkSettings
