@@ -62,7 +62,8 @@ def moment_of(goal: Document, now: Document, took_s: float) -> Moment:
 def _left(stream: Document, goal: Document) -> int:
     """How many of a stream's events up to a place are still to be acknowledged."""
     cursor, head = stream["cursor"], stream["head"]
-    if (cursor["epoch"], cursor["sequence"]) >= (goal["epoch"], goal["sequence"]):
-        return 0
+    waiting = int(stream["waiting"])
+    if not waiting or (cursor["epoch"], cursor["sequence"]) >= (goal["epoch"], goal["sequence"]):
+        return 0  # a cursor stays before what is gone from the log, as long as nothing follows that
     newer = head["sequence"] - (goal["sequence"] if head["epoch"] == goal["epoch"] else 0)
-    return max(1, int(stream["waiting"]) - int(newer))
+    return max(1, waiting - int(newer))

@@ -149,3 +149,7 @@ def test_what_is_recorded_after_the_beginning_is_not_waited_for(head: int, data:
     goal = status((1, began_at), (1, head), head - began_at)
     now = status((1, cursor), (2, newer) if new_epoch else (1, head + newer), head - cursor + newer)
     assert moment_of(goal, now, 1.0).left == head - cursor
+
+
+def test_what_is_gone_from_the_log_is_not_waited_for() -> None:
+    assert moment_of(status((1, 95), (1, 100), 5), status((1, 95), (1, 100), 0), 1.0).left == 0
