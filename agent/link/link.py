@@ -161,7 +161,7 @@ class Link:
             unheard=outbox.tally.unheard_publishes,
             refused={reason_name(code): count for code, count in outbox.refused_by_code.items()},
             troubles=outbox.troubles,
-            parked=parked_status(outbox.parked),
+            parked=parked_status(outbox.parked, now_s),
             replay=outbox.replay.status(),
             caught_up_at=None if remaining_s is None else self._clock.wall() + timedelta(seconds=round(remaining_s)),
             publishes_per_s=outbox.publishes_per_s,

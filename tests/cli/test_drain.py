@@ -101,6 +101,17 @@ async def test_events_that_the_broker_does_not_take_are_no_success(tmp_path: Pat
     assert "3 events are parked, as the broker does not take them: storeforward status says why." in result.stdout
 
 
+async def test_it_ends_when_what_is_parked_has_been_tried_too(tmp_path: Path) -> None:
+    port = free_port()
+    async with linked(tmp_path, port, park_after_tries=1) as world:
+        async with running_broker("mosquitto", tmp_path / "refusing", acl=NO_SALES, port=port):
+            await world.log.append(events(3))
+            await until(lambda: bool(world.link.status().parked) and world.log.waiting(CLOUD) == 0)
+        async with running_broker("mosquitto", tmp_path / "taking", port=port):
+            result = await drain(world, "--timeout", "20")
+    assert (result.exit_code, "parked" in result.stdout) == (0, False)
+
+
 async def test_a_link_that_is_switched_off_is_an_error(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data") as world:
         result = await drain(world)

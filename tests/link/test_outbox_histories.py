@@ -156,10 +156,11 @@ class OutboxHistories(RuleBasedStateMachine):
         self, data: st.DataObject, code: int
     ) -> None:
         """A day and some hours of a broker that always answers the same to these events; 0x00: it hangs up."""
+        self.world.disk_works = True
+        self.world.store()
         parked = [(stream, place) for stream in STREAMS for place in sorted(self.world.parked[stream])]
         stays = set(data.draw(st.lists(st.sampled_from(parked), max_size=3))) if parked else set()
         self.undisturbed.clear()
-        self.world.disk_works = True
         self.world.outbox.send_parked(None, self.world.now_s)
         ends_s = self.world.now_s + 90_000 * (1 + len(stays))
         while self.world.now_s < ends_s:
