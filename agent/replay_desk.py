@@ -121,8 +121,8 @@ class ReplayDesk:
         plan = ReplayPlan(self._clock.wall(), recorded_from, recorded_before, tuple(parts))
         if sum(len(part.runs) for part in parts) > RUNS_MAX:
             raise TooManyRuns(
-                f"what was recorded from {_span(plan)} lies in more than {RUNS_MAX:,} places of the log, as the clock was"
-                " set or events are parked in between: ask for a shorter time"
+                f"what was recorded from {_span(plan)} lies in more than {RUNS_MAX:,} places of the log, as the clock"
+                " was set or events are parked in between: ask for a shorter time"
             )
         return plan
 

@@ -88,6 +88,8 @@ class Link:
         self._went_back = asyncio.Event()
         self._connected = False
         self._storing = asyncio.Lock()
+        self._not_noted = ""
+        """Why cursors cannot be made durable just now."""
         self._access = BrokerAccess(settings, name)
         self._ledger = LedgerWord()
         self._protocol = ProtocolChoice(settings.protocol)
@@ -143,7 +145,12 @@ class Link:
         reasons = [self._reason]
         if self._state is LinkState.ONLINE:
             reasons = [*outbox.troubles.values(), "" if verifiable else _NOT_VERIFIABLE]
-        reasons += [self._take_overs.reason(online_s), *self._muted.reasons(now_s), *self._ledger.troubles]
+        reasons += [
+            self._not_noted,
+            self._take_overs.reason(online_s),
+            *self._muted.reasons(now_s),
+            *self._ledger.troubles,
+        ]
         latencies_s = sorted(outbox.latencies_s)
         remaining_s = self._eta.remaining_s(self._clock.monotonic_s())
         return LinkStatus(
@@ -331,9 +338,12 @@ class Link:
                 await self._store_cursors()  # first: on a full disk this is taken, and what is parked may not be
                 await self._desk.settle()
                 await self._store_cursors()
+                self._not_noted = ""
             except EnvironmentFault as fault:
                 message = f"the log cannot note yet what was delivered or parked: {fault}"
-                log_event(_log, logging.WARNING, "link.cursor_failed", message)
+                if message != self._not_noted:
+                    log_event(_log, logging.WARNING, "link.cursor_failed", message)
+                self._not_noted = message
                 self._moved.set()
                 await asyncio.sleep(CURSOR_RETRY_S)
             await asyncio.sleep(CURSOR_INTERVAL_S)
