@@ -17,6 +17,8 @@ from agent.log.records import Place
 __all__ = ["ParkedRange", "ParkingLot", "Release"]
 
 BREAKS_RETRY_S: Final = 86_400.0
+REFUSED_IN_A_ROW_MAX: Final = 32
+"""After so many refusals with nothing that got through, the like of the last one waits: a line may cost by the byte."""
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +26,8 @@ class ParkedRange(Run):
     """A run that the broker does not take, and why."""
 
     code: int
+    refusals: int = 0
+    """How often it did not get through when it was tried again: of those that are due, others come first."""
 
     @property
     def reason(self) -> str:
@@ -50,6 +54,7 @@ class ParkingLot(Beside[ParkedRange]):
         """What is tried first, while that is known: thousands may be parked, and what is next is asked often."""
         self._retry_s = retry_s
         self._payload_bytes_max = 0
+        self._refused_in_a_row = 0
         self._releases: list[Release] = []
         if retry_s:
             self._due(self._ranges, 0.0)
@@ -95,6 +100,7 @@ class ParkingLot(Beside[ParkedRange]):
 
     def delivered(self, now_s: float) -> None:
         """Off the list; the like of it is tried at once."""
+        self._refused_in_a_row = 0
         self._over(self._batch_last, now_s)
 
     def absent(self, now_s: float) -> None:
@@ -105,10 +111,12 @@ class ParkingLot(Beside[ParkedRange]):
     def refused(self, code: int, now_s: float) -> None:
         """The broker still does not take it, nor what is parked for the same reason, unless one event is to blame."""
         run = self._let_go()
-        if code in OF_ONE_EVENT:
+        self._refused_in_a_row += 1
+        if code in OF_ONE_EVENT and self._refused_in_a_row < REFUSED_IN_A_ROW_MAX:
             self._narrow(run, now_s)
         else:
-            self._last(run)
+            self._refused_in_a_row = 0
+            run.refusals += 1
             self._later((one for one in self._ranges if (one.stream, one.code) == (run.stream, run.code)), now_s)
 
     def too_large(self, event: Place, now_s: float) -> None:
@@ -127,14 +135,14 @@ class ParkingLot(Beside[ParkedRange]):
         run = self._let_go()
         if run.code == BREAKS_CONNECTION:
             self._narrow(run, now_s)
-            self._last(run)
+            run.refusals += 1
             self._later((one for one in self._ranges if one.code == BREAKS_CONNECTION), now_s)
         else:
             self._later([run], now_s)
 
     def _next(self) -> ParkedRange | None:
         if self._soonest is None:
-            self._soonest = min(self._ranges, key=lambda one: one.retry_at_s, default=None)
+            self._soonest = min(self._ranges, key=lambda one: (one.retry_at_s, one.refusals), default=None)
         return self._soonest
 
     def _over(self, last: Place, now_s: float) -> None:
@@ -153,19 +161,16 @@ class ParkingLot(Beside[ParkedRange]):
             self._cut(run, Place(run.first.epoch, (run.first.sequence + self._batch_last.sequence) // 2))
         else:
             self._cut(run, self._batch_last)
+            run.refusals += 1
             self._later([run], now_s)
 
     def _cut(self, run: ParkedRange, last: Place) -> None:
         """The run ends here; what is behind it is one of its own, as due as it was."""
+        self._soonest = None
         if last < run.last:
             rest = ParkedRange(run.stream, Place(last.epoch, last.sequence + 1), run.last, run.code)
             rest.retry_at_s, run.last = run.retry_at_s, last
             self._ranges[rest] = None
-
-    def _last(self, run: ParkedRange) -> None:
-        """Of those that are due in the same moment, others come first."""
-        del self._ranges[run]
-        self._ranges[run] = None
 
     def _due(self, ranges: Iterable[ParkedRange], at_s: float) -> None:
         self._soonest = None

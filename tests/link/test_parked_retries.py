@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from agent.event_types import Stream
+from agent.link.parking import REFUSED_IN_A_ROW_MAX
 from agent.link.reasons import BREAKS_CONNECTION
 from agent.log import Place, StoredEvent
 from agent.settings import LinkSettings
@@ -132,3 +133,12 @@ def test_what_is_refused_because_it_is_compressed_goes_plain_at_once() -> None:
             world.answer(mid, INVALID_PAYLOAD if sent.publish.encoding else 0)
     assert left(world) == []
     assert [sent.publish.encoding for sent in world.history] == ["zstd", ""]
+
+
+def test_what_is_refused_event_by_event_takes_little_of_the_line_and_the_one_that_is_not_has_its_turn() -> None:
+    world = parked(INVALID_PAYLOAD, *range(2, 202))
+    refused = dict.fromkeys(range(2, 201), INVALID_PAYLOAD)
+    serve(world, refused, SETTINGS.parked_retry_s)
+    assert len(world.history) <= REFUSED_IN_A_ROW_MAX
+    serve(world, refused, 24 * SETTINGS.parked_retry_s)
+    assert left(world) == list(range(2, 201))
