@@ -33,7 +33,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 RUNS_MAX: Final = 1_000
-"""A run ends where the clock was set; each is kept in memory."""
+"""A run ends where the clock was set and before what is parked; each is kept in memory, and shown."""
 
 
 class NothingToReplay(CallerError):
@@ -53,7 +53,7 @@ class LinkIsOff(CallerError):
 
 
 class TooManyRuns(CallerError):
-    """The clock was set so often in that time that its events lie all over the log."""
+    """The clock was set so often in that time, or so much of it is parked, that its events lie all over the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,8 @@ class ReplayDesk:
         plan = ReplayPlan(self._clock.wall(), recorded_from, recorded_before, tuple(parts))
         if sum(len(part.runs) for part in parts) > RUNS_MAX:
             raise TooManyRuns(
-                f"the clock was set more than {RUNS_MAX:,} times from {_span(plan)}: ask for a shorter time"
+                f"what was recorded from {_span(plan)} lies in more than {RUNS_MAX:,} places of the log, as the clock"
+                " was set or events are parked in between: ask for a shorter time"
             )
         return plan
 

@@ -37,8 +37,7 @@ class DrainRoutes:
             Refusal: 409 when the settings switch the link off.
         """
         del request, caller
-        found = self._status()
-        if found.link.state is LinkState.DISABLED:
+        if self._status().link.state is LinkState.DISABLED:
             raise Refusal(409, "link_disabled", "nothing leaves, as link.enabled is false in the settings")
         self._hurry()
-        return web.Response(body=found.model_dump_json().encode(), content_type=JSON)
+        return web.Response(body=self._status().model_dump_json().encode(), content_type=JSON)

@@ -1,11 +1,11 @@
 """Delivered events of some time sent once more, for an operator on this machine: plan, start, follow, stop."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, Self
 
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agent.api.bodies import read_model
 from agent.api.caller import Caller
@@ -39,6 +39,14 @@ class ReplayWish(BaseModel):
         if self.recorded_from >= self.recorded_before:
             raise ValueError("from has to be before to")
         return self
+
+    @field_validator("recorded_from", "recorded_before")
+    @classmethod
+    def _to_utc(cls, moment: datetime) -> datetime:
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("is outside the years 1 to 9999 in UTC") from None
 
 
 class ReplayStep(StrEnum):

@@ -71,7 +71,7 @@ async def _drain(data: Path | None, timeout_s: float | None, show: Show) -> Mome
             moment = moment_of(goal, now, clock.monotonic_s() - began_s)
             last.append(moment)
             show(moment, last[0])
-            if not moment.left or (timeout_s is not None and moment.took_s >= timeout_s):
+            if moment.is_over or (timeout_s is not None and moment.took_s >= timeout_s):
                 return moment
             await asyncio.sleep(LOOK_S)
             now = await client.get("/v1/status")

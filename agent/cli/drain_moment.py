@@ -22,7 +22,10 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """How far it is. `left` counts events recorded before it began that the broker has not acknowledged."""
+    """How far it is. `left` counts events recorded before it began that the broker has not acknowledged.
+
+    Of those that are `parked`, `due` are being tried again.
+    """
 
     total: int
     left: int
@@ -31,6 +34,12 @@ class Moment:
     link: str
     reason: str
     parked: int
+    due: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return not self.left and not self.due
 
     @property
     def sent(self) -> int:
@@ -56,13 +65,15 @@ def moment_of(goal: Document, now: Document, took_s: float) -> Moment:
         link=link["state"],
         reason=link["reason"],
         parked=sum(one["events"] for one in link["parked"]),
+        due=sum(one["due"] for one in link["parked"]),
     )
 
 
 def _left(stream: Document, goal: Document) -> int:
     """How many of a stream's events up to a place are still to be acknowledged."""
     cursor, head = stream["cursor"], stream["head"]
-    if (cursor["epoch"], cursor["sequence"]) >= (goal["epoch"], goal["sequence"]):
-        return 0
+    waiting = int(stream["waiting"])
+    if not waiting or (cursor["epoch"], cursor["sequence"]) >= (goal["epoch"], goal["sequence"]):
+        return 0  # a cursor stays before what is gone from the log, as long as nothing follows that
     newer = head["sequence"] - (goal["sequence"] if head["epoch"] == goal["epoch"] else 0)
-    return max(1, int(stream["waiting"]) - int(newer))
+    return max(1, waiting - int(newer))

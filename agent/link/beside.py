@@ -17,6 +17,8 @@ from agent.log.records import Place
 __all__ = ["NEVER", "Beside", "Run"]
 
 NEVER: Final = float("inf")
+LOOK_BYTES: Final = 1_024
+"""What a read counts in the shares while nothing of it was sent: many such in a row keep nothing else waiting."""
 
 
 @dataclass(slots=True, eq=False)
@@ -64,8 +66,14 @@ class Beside(ABC, Generic[_Run]):
         """How many events a batch of what was begun may have, where it is fewer than the settings say."""
         return None
 
+    @property
+    def is_suspect(self) -> bool:
+        """Whether connections broke over what was begun, down to one event. It goes plain, to see if that is why."""
+        return False
+
     def begin(self) -> Run:
         """What is next is read now. Only when something is due."""
+        self.virtual += LOOK_BYTES
         self._trying = self._next()
         assert self._trying is not None
         return self._trying
@@ -88,11 +96,11 @@ class Beside(ABC, Generic[_Run]):
 
     def handed_over(self, last: Place, events: int, size_bytes: int) -> None:
         """The head of that, up to `last`, went to the broker."""
-        self.virtual += size_bytes
+        self.virtual += size_bytes - LOOK_BYTES
         self._batch_last, self._batch_events = last, events
 
-    def disconnected(self) -> None:
-        """Nobody will answer any more."""
+    def again(self) -> None:
+        """What was begun goes once more, at once or on the next connection: what became of it says nothing of it."""
         self._trying = None
 
     @staticmethod
@@ -129,8 +137,8 @@ class Beside(ABC, Generic[_Run]):
         """The log gave a fault in place of events."""
 
     @abstractmethod
-    def broke(self, now_s: float, *, suspicious: bool) -> None:
-        """The connection ended with the batch in flight; `suspicious`: for a reason that may lie in it."""
+    def broke(self, now_s: float) -> None:
+        """The connection ended with the batch in flight, for a reason that may lie in it."""
 
     @abstractmethod
     def _next(self) -> _Run | None:

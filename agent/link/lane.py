@@ -182,7 +182,7 @@ class Lane:
 
     def parked(self, segment: Segment) -> bool:
         """A segment is parked for good; whether the cursor moved. One from before a rewind means nothing any more."""
-        return segment in list(self._segments) and self._segments.settle(segment)
+        return segment in self._segments and self._segments.settle(segment)
 
     def could_not_read(self, reason: str, held_until_s: float) -> None:
         """The log gave a fault in place of events: try again later."""

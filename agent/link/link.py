@@ -87,6 +87,9 @@ class Link:
         """From where to send again, before the next connection."""
         self._went_back = asyncio.Event()
         self._connected = False
+        self._storing = asyncio.Lock()
+        self._not_noted = ""
+        """Why cursors cannot be made durable just now."""
         self._access = BrokerAccess(settings, name)
         self._ledger = LedgerWord()
         self._protocol = ProtocolChoice(settings.protocol)
@@ -142,7 +145,12 @@ class Link:
         reasons = [self._reason]
         if self._state is LinkState.ONLINE:
             reasons = [*outbox.troubles.values(), "" if verifiable else _NOT_VERIFIABLE]
-        reasons += [self._take_overs.reason(online_s), *self._muted.reasons(now_s), *self._ledger.troubles]
+        reasons += [
+            self._not_noted,
+            self._take_overs.reason(online_s),
+            *self._muted.reasons(now_s),
+            *self._ledger.troubles,
+        ]
         latencies_s = sorted(outbox.latencies_s)
         remaining_s = self._eta.remaining_s(self._clock.monotonic_s())
         return LinkStatus(
@@ -160,7 +168,7 @@ class Link:
             unheard=outbox.tally.unheard_publishes,
             refused={reason_name(code): count for code, count in outbox.refused_by_code.items()},
             troubles=outbox.troubles,
-            parked=parked_status(outbox.parked),
+            parked=parked_status(outbox.parked, now_s),
             replay=outbox.replay.status(),
             caught_up_at=None if remaining_s is None else self._clock.wall() + timedelta(seconds=round(remaining_s)),
             publishes_per_s=outbox.publishes_per_s,
@@ -185,7 +193,8 @@ class Link:
             self._again.set()
             await self._went_back.wait()
         else:
-            await self._go_back()
+            self._go_back()
+        await self._store_cursors()
 
     def send_parked(self, stream: Stream | None = None) -> int:
         """Try what is parked of a stream, or of all, at once or on the next connection; how many events that may be."""
@@ -198,7 +207,8 @@ class Link:
 
         What the broker wants to be left in peace for stays so.
         """
-        self._hurried.set()
+        if not self._connected:
+            self._hurried.set()
         self._outbox.hurry()
         self.send_parked()
 
@@ -241,14 +251,17 @@ class Link:
                 if self._connections > connected_before:
                     self._ended(failure, now_s - began_s)
                 if self._again.is_set():
-                    await self._go_back()
+                    self._go_back()
                     continue
-            await self._pause(self._backoff.next_s())
+                await self._pause(self._backoff.next_s(), in_peace=_asks_for_less(failure))
 
-    async def _pause(self, wait_s: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await self._hurried.wait()
+    async def _pause(self, wait_s: float, *, in_peace: bool) -> None:
+        if in_peace:
+            await asyncio.sleep(wait_s)
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._hurried.wait()
         self._hurried.clear()
 
     async def _use_connection(self, parts: Parts) -> None:
@@ -266,6 +279,7 @@ class Link:
         async with connection:
             self._connections += 1
             self._connected = True
+            self._hurried.clear()
             self._protocol.connected()
             self._spoken = connection.version
             self._connected_at_s = self._clock.monotonic_s()
@@ -283,7 +297,7 @@ class Link:
             self._become(LinkState.OFFLINE, f"{failure}; MQTT {other} is tried next")
             return
         settings_or_broker = isinstance(failure, LinkMisconfigured) or (
-            isinstance(failure, BrokerRefused) and failure.code not in QUOTA
+            isinstance(failure, BrokerRefused) and not _asks_for_less(failure)
         )
         self._become(LinkState.REFUSED if settings_or_broker else LinkState.OFFLINE, str(failure))
 
@@ -293,7 +307,7 @@ class Link:
         if isinstance(failure, MessageTooLarge) and failure.topic:
             self._muted.mute(failure.topic, str(failure), self._clock.monotonic_s())
         good = lasted_s >= STABLE_AFTER_S and not self._take_overs.suspected
-        if good and getattr(failure, "code", 0) not in QUOTA:
+        if good and not _asks_for_less(failure):
             self._backoff.reset()
 
     def _become(self, state: LinkState, reason: str) -> None:
@@ -305,15 +319,14 @@ class Link:
             self._since = self._clock.wall()
         self._state, self._reason = state, reason
 
-    async def _go_back(self) -> None:
-        """While nothing is in flight."""
+    def _go_back(self) -> None:
+        """While nothing is in flight. Whoever wanted it stores the cursors."""
         wishes, self._wishes = self._wishes, {}
         for stream, place in wishes.items():
             if place < self._outbox.cursor(stream):
                 self._outbox.rewind(stream, place, self._clock.monotonic_s())
         self._again.clear()
         self._went_back.set()
-        await self._store_cursors()
 
     # --- cursors -------------------------------------------------------------------------------------------
 
@@ -325,20 +338,25 @@ class Link:
                 await self._store_cursors()  # first: on a full disk this is taken, and what is parked may not be
                 await self._desk.settle()
                 await self._store_cursors()
+                self._not_noted = ""
             except EnvironmentFault as fault:
                 message = f"the log cannot note yet what was delivered or parked: {fault}"
-                log_event(_log, logging.WARNING, "link.cursor_failed", message)
+                if message != self._not_noted:
+                    log_event(_log, logging.WARNING, "link.cursor_failed", message)
+                self._not_noted = message
                 self._moved.set()
                 await asyncio.sleep(CURSOR_RETRY_S)
             await asyncio.sleep(CURSOR_INTERVAL_S)
 
     async def _store_cursors(self) -> None:
-        advances = self._outbox.take_advances()
-        try:
-            await asyncio.gather(*(self._log.advance(CLOUD, stream, place) for stream, place in advances.items()))
-        except BaseException:
-            self._outbox.put_back(advances)
-            raise
+        async with self._storing:  # what somebody else is about to store is not durable yet
+            advances = self._outbox.take_advances()
+            try:
+                await asyncio.gather(*(self._log.advance(CLOUD, stream, place) for stream, place in advances.items()))
+            except BaseException:
+                self._outbox.put_back(advances)
+                self._moved.set()
+                raise
 
 
 def _outbox(log: EventLog, name: DeviceName, settings: LinkSettings, random: Random) -> Outbox:
@@ -351,6 +369,11 @@ def _outbox(log: EventLog, name: DeviceName, settings: LinkSettings, random: Ran
         ),
         parked=parked_ranges(log),
     )
+
+
+def _asks_for_less(failure: StoreforwardError) -> bool:
+    """Whether the broker wants to be left in peace for a while."""
+    return getattr(failure, "code", 0) in QUOTA
 
 
 def _percentile_ms(sorted_s: list[float], part: float) -> float | None:

@@ -216,10 +216,8 @@ class Outbox:
         for flight in self._flights.values():
             if suspicious:
                 self._suspect(flight, alone=alone, now_s=now_s)
-            elif flight.publish.read.beside:
-                flight.publish.read.beside.broke(now_s, suspicious=False)
         for beside in self._beside:
-            beside.disconnected()
+            beside.again()
         self._window_publishes = 0
         self._reading = None
         self._lost_at_s = now_s
@@ -249,6 +247,7 @@ class Outbox:
     def hurry(self) -> None:
         """Catch up at once, though other stores may do so in the same moment."""
         self._gentle_until_s = 0.0
+        self._lost_at_s = None  # the next connection does not spread either
 
     def puback(self, mid: int, code: int, now_s: float) -> None:
         """The broker's answer to a publish. Answers to anything else are ignored."""
@@ -266,7 +265,7 @@ class Outbox:
         self._bytes_in_flight -= size
         if flight.segment and flight.segment.is_suspect:
             self._suspects_from_s = now_s + SUSPECT_PAUSE_S
-        if (flight.segment and flight.segment.is_suspect) or (beside and beside.events_max == 1):
+        if (flight.segment and flight.segment.is_suspect) or (beside and beside.is_suspect):
             self.compression.suspect_answered(flight.publish.encoding)
         held = code == NO_MATCHING_SUBSCRIBERS and self._settings.unheard == "hold"
         self.tally.unheard_publishes += code == NO_MATCHING_SUBSCRIBERS
@@ -345,9 +344,9 @@ class Outbox:
         advances, self._advances = self._advances, {}
         return advances
 
-    def put_back(self, advances: Mapping[Stream, Place]) -> None:
-        """Cursors that could not be made durable; newer ones stand."""
-        self._advances = {**advances, **self._advances}
+    def put_back(self, advances: Iterable[Stream]) -> None:
+        """Cursors that could not be made durable; as they stand by now, which may be further back."""
+        self._advances |= {stream: self._lanes[stream].cursor for stream in advances}
 
     def take_parkings(self) -> list[Parking]:
         """Runs to be parked, to be made durable together with their declarations; `parked_durably` each, then."""
@@ -403,7 +402,7 @@ class Outbox:
         events_max = min(
             self._settings.batch_events_max, (beside and beside.events_max) or self._settings.batch_events_max
         )
-        blamed = events_max == 1 if beside else offer.suspect and offer.single
+        blamed = beside.is_suspect if beside else offer.suspect and offer.single
         encoding = "" if blamed else self.compression.encoding
         bytes_max = self.compression.plain_bytes_max(lane.stream, most) if encoding else most
         return Read(lane.stream, offer.after, offer.upto, events_max, bytes_max, most, encoding, offer.live, beside)
@@ -444,14 +443,18 @@ class Outbox:
     def _refused(self, flight: _Flight, code: int, now_s: float) -> None:
         lane, segment = flight.lane, flight.segment
         self.refused_by_code[code] = self.refused_by_code.get(code, 0) + 1
-        self.compression.refused |= flight.publish.encoding != "" and code == PAYLOAD_FORMAT_INVALID
+        for_its_form = flight.publish.encoding != "" and code == PAYLOAD_FORMAT_INVALID
+        self.compression.refused |= for_its_form
         if code in QUOTA:
             self._pace.refused(now_s)
             if now_s >= self._held_until_s:  # the others of one window say nothing more
                 self._held_until_s = now_s + self._quota.next_s()
-        if segment is None:
-            if beside := flight.publish.read.beside:
+        if beside := flight.publish.read.beside:
+            if for_its_form:
+                beside.again()
+            else:
                 beside.refused(code, now_s)
+        if segment is None:
             return
         lane.refusal = f"the broker refuses stream {lane.stream}: {reason_name(code)}"
         held_until_s = self._held_until_s if code in QUOTA else now_s + self._backoffs[lane.stream].next_s()
@@ -468,7 +471,7 @@ class Outbox:
         lane, segment = flight.lane, flight.segment
         if segment is None:
             if beside := flight.publish.read.beside:
-                beside.broke(now_s, suspicious=True)
+                beside.broke(now_s)
             return
         was_suspect = segment.is_suspect
         segment.breaks += 1

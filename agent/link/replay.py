@@ -77,6 +77,8 @@ class _Part:
     tries: int = 0
     given_up_in_a_row: int = 0
     events_max: int | None = None
+    broke: bool = False
+    """Whether the last try ended the connection."""
 
     @property
     def left(self) -> int:
@@ -114,6 +116,11 @@ class Replay(Beside[Run]):
         """Fewer than a whole batch while one event of a stream is looked for."""
         return self._parts[self._trying.stream].events_max if self._trying else None
 
+    @property
+    def is_suspect(self) -> bool:
+        """See there."""
+        return self._trying is not None and self._parts[self._trying.stream].broke and self.events_max == 1
+
     def start(self, runs: Iterable[Run], events: Mapping[Stream, int]) -> None:
         """Send these runs, of which each stream has so many events; only while no replay is going."""
         assert not self.is_going
@@ -147,7 +154,8 @@ class Replay(Beside[Run]):
         part.sent += self._batch_events
         part.tries = part.given_up_in_a_row = 0
         part.backoff.reset()
-        part.events_max = part.events_max and part.events_max * 2
+        part.events_max = part.events_max and min(part.events_max, self._batch_events) * 2
+        part.broke = False
         self._trouble = ""
         part.passed(self._batch_last)
 
@@ -161,6 +169,7 @@ class Replay(Beside[Run]):
         """Later again. What the broker may take once there is less to do does not count as a try."""
         run = self._let_go()
         part = self._parts[run.stream]
+        part.broke = False
         self._wait(run, f"the broker refuses {run.stream}: {reason_name(code)}", now_s)
         if code not in QUOTA:
             self._failed(part, code, reason_name(code))
@@ -182,12 +191,13 @@ class Replay(Beside[Run]):
         if part.tries >= self._tries_max:
             self._give_up(part, run.last, min(run.events, part.left), fault)
 
-    def broke(self, now_s: float, *, suspicious: bool) -> None:
-        """Again on the next connection, later if this may be why."""
+    def broke(self, now_s: float) -> None:
+        """Again on the next connection, later."""
         run = self._let_go()
-        if suspicious:
-            self._wait(run, f"the connection broke while {run.stream} was sent again", now_s)
-            self._failed(self._parts[run.stream], BREAKS_CONNECTION, "the connection breaks over it")
+        part = self._parts[run.stream]
+        part.broke = True
+        self._wait(run, f"the connection broke while {run.stream} was sent again", now_s)
+        self._failed(part, BREAKS_CONNECTION, "the connection breaks over it")
 
     def _next(self) -> Run | None:
         heads = [part.runs[0] for part in self._parts.values() if part.runs]
@@ -198,9 +208,10 @@ class Replay(Beside[Run]):
         run.retry_at_s = now_s + self._parts[run.stream].backoff.next_s()
 
     def _failed(self, part: _Part, code: int, reason: str) -> None:
-        if code in _NARROWING and self._batch_events > 1:
-            part.events_max = self._batch_events // 2
-            return
+        if code in _NARROWING:
+            part.events_max = max(1, self._batch_events // 2)
+            if self._batch_events > 1:
+                return
         part.tries += 1
         if part.tries >= self._tries_max:
             self._give_up(part, self._batch_last, self._batch_events, reason)
@@ -212,7 +223,7 @@ class Replay(Beside[Run]):
         part.given_up_in_a_row += 1
         part.passed(last)
         if part.given_up_in_a_row >= GIVEN_UP_IN_A_ROW_MAX and part.runs:
-            part.not_delivered += part.left
+            part.not_delivered += min(part.left, sum(run.events for run in part.runs))
             part.runs.clear()
 
     def _told(self, part: _Part) -> ReplayedStream:

@@ -4,10 +4,12 @@ A segment is a run that was published as one batch, or that is to be parked, or 
 has not been sent on this run of the agent. The cursor stands before the first place that is not settled.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice, takewhile
+from operator import attrgetter
 from typing import Final
 
 from agent.log.records import START, Place
@@ -51,6 +53,9 @@ class Segment:
     def is_single(self) -> bool:
         """Whether it can hold one event only."""
         return self.first >= self.last
+
+
+_AFTER: Final = attrgetter("after")
 
 
 class Segments:
@@ -98,10 +103,11 @@ class Segments:
 
         What is left of the waiting one waits on.
         """
-        segment = next((one for one in self._segments if one.after == after and one.fate is Fate.WAITING), None)
+        there = takewhile(lambda one: one.after == after, islice(self._segments, self._index(after), None))
+        segment = next((one for one in there if one.fate is Fate.WAITING), None)
         if segment is None:
             segment = Segment(after, first, last, fate)
-            insort(self._segments, segment, key=lambda one: one.after)
+            insort(self._segments, segment, key=_AFTER)
         else:
             if last < segment.last:
                 rest = Segment(last, Place(last.epoch, last.sequence + 1), segment.last, Fate.WAITING)
@@ -142,9 +148,13 @@ class Segments:
         self.cursor = cursor
         self._segments.clear()
 
+    def _index(self, after: Place) -> int:
+        """Where the first segment stands that begins there or later: after a rewind there may be thousands."""
+        return bisect_left(self._segments, after, key=_AFTER)
+
     def _join(self, segment: Segment) -> None:
         """Makes one of settled neighbours, so that a long way ahead of the cursor takes little memory."""
-        at = self._segments.index(segment)
+        at = self._segments.index(segment, self._index(segment.after))
         for left, right in ((at, at + 1), (at - 1, at)):
             if left < 0 or right >= len(self._segments):
                 continue

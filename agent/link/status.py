@@ -34,6 +34,8 @@ class ParkedStatus:
     """The MQTT 5 reason code; 0 where the connection breaks each time they are sent."""
     reason: str
     """In plain words."""
+    due: int = 0
+    """How many of them are being tried again, or are as soon as a connection has room for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,18 @@ class LinkStatus:
     puback_p99_ms: float | None
 
 
-def parked_status(ranges: Iterable[ParkedRange]) -> tuple[ParkedStatus, ...]:
+def parked_status(ranges: Iterable[ParkedRange], now_s: float) -> tuple[ParkedStatus, ...]:
     """What is parked, by stream and reason."""
     found: dict[tuple[Stream, int], list[ParkedRange]] = defaultdict(list)
     for one in ranges:
         found[one.stream, one.code].append(one)
     return tuple(
-        ParkedStatus(stream, sum(one.events for one in of), code, of[0].reason)
+        ParkedStatus(
+            stream,
+            sum(one.events for one in of),
+            code,
+            of[0].reason,
+            sum(one.events for one in of if one.retry_at_s <= now_s),
+        )
         for (stream, code), of in sorted(found.items())
     )

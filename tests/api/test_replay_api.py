@@ -22,6 +22,8 @@ async def test_only_callers_on_this_machine_s_socket_may_ask(tmp_path: Path) -> 
     ("changes", "path"),
     [
         ({"from": "2026-03-02T10:00:00"}, "from"),
+        ({"from": "0001-01-01T00:00:00+14:00"}, "from"),
+        ({"to": "9999-12-31T23:59:59-12:00"}, "to"),
         ({"from": "2999-03-02T12:00:00Z"}, ""),
         ({"to": None}, "to"),
         ({"streams": ["sails"]}, "streams[0]"),

@@ -101,6 +101,17 @@ async def test_events_that_the_broker_does_not_take_are_no_success(tmp_path: Pat
     assert "3 events are parked, as the broker does not take them: storeforward status says why." in result.stdout
 
 
+async def test_it_ends_when_what_is_parked_has_been_tried_too(tmp_path: Path) -> None:
+    port = free_port()
+    async with linked(tmp_path, port, park_after_tries=1) as world:
+        async with running_broker("mosquitto", tmp_path / "refusing", acl=NO_SALES, port=port):
+            await world.log.append(events(3))
+            await until(lambda: bool(world.link.status().parked) and world.log.waiting(CLOUD) == 0)
+        async with running_broker("mosquitto", tmp_path / "taking", port=port):
+            result = await drain(world, "--timeout", "20")
+    assert (result.exit_code, "parked" in result.stdout) == (0, False)
+
+
 async def test_a_link_that_is_switched_off_is_an_error(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data") as world:
         result = await drain(world)
@@ -149,3 +160,7 @@ def test_what_is_recorded_after_the_beginning_is_not_waited_for(head: int, data:
     goal = status((1, began_at), (1, head), head - began_at)
     now = status((1, cursor), (2, newer) if new_epoch else (1, head + newer), head - cursor + newer)
     assert moment_of(goal, now, 1.0).left == head - cursor
+
+
+def test_what_is_gone_from_the_log_is_not_waited_for() -> None:
+    assert moment_of(status((1, 95), (1, 100), 5), status((1, 95), (1, 100), 0), 1.0).left == 0

@@ -76,8 +76,8 @@ class Device:
 
 @asynccontextmanager
 async def device(folder: Path, port: int, **changes: Any) -> AsyncIterator[Device]:  # Any: link settings by name
-    """A device whose link runs, with its log in `folder/log`; `inbox` may be among the changes."""
-    inbox = changes.pop("inbox", None)
+    """A device whose link runs, with its log in `folder/log`; `inbox` and `random` may be among the changes."""
+    inbox, random = changes.pop("inbox", None), changes.pop("random", None) or Random()
     clock = SystemClock()
     new_id = IdFactory(clock.wall, Random())
     log = EventLog.open(folder / "log", LogSettings(), clock=clock, new_id=new_id)
@@ -89,7 +89,7 @@ async def device(folder: Path, port: int, **changes: Any) -> AsyncIterator[Devic
             LinkSettings(port=port, **(QUICK | changes)),
             decoder=decoder,
             clock=clock,
-            random=Random(),
+            random=random,
             new_id=new_id,
             version="1.2.3",
             inbox=inbox,

@@ -103,16 +103,23 @@ class World:
         self.outbox.set_heads({stream: self.head(stream) for stream in Stream}, self.now_s)
         count = 0
         for _ in range(limit):
-            wish = self.outbox.next_read(self.now_s)
-            if wish is None:
+            before = len(self.history)
+            if not self.pump_once():
                 return count
-            publish = self.outbox.loaded(wish, batch_of(wish, self.read(wish)), self.now_s)
-            if publish is not None:
-                self._hand_over(publish)
-                count += 1
-            else:
-                self.store()
+            count += len(self.history) - before
         raise AssertionError("the outbox keeps asking without sending")
+
+    def pump_once(self) -> bool:
+        """One read, and what comes of it; whether there was anything to read."""
+        wish = self.outbox.next_read(self.now_s)
+        if wish is None:
+            return False
+        publish = self.outbox.loaded(wish, batch_of(wish, self.read(wish)), self.now_s)
+        if publish is not None:
+            self._hand_over(publish)
+        else:
+            self.store()
+        return True
 
     def answer(self, mid: int, code: int = 0) -> None:
         sent = self.in_flight.pop(mid)

@@ -173,9 +173,11 @@ async def test_a_cursor_that_cannot_be_stored_yet_is_stored_later(tmp_path: Path
             await until(lambda: one.link.status().acknowledged == 10)
             await until(lambda: one.log.reopenings > 0)
             assert one.log.cursor(CLOUD, Stream.SALES) == START
+            await until(lambda: "the log cannot note yet what was delivered" in one.link.status().reason)
             connection.execute("DROP TRIGGER fault_INSERT")
             connection.execute("DROP TRIGGER fault_UPDATE")
         await one.delivered()
+        await until(lambda: one.link.status().reason == "")
         assert cloud.sequences(Stream.SALES) == list(range(1, 11))
         assert (one.link.status().reconnects, one.link.status().redelivered) == (0, 0)
 

@@ -419,3 +419,31 @@ def test_a_stream_that_cannot_be_read_waits_and_the_others_go_on() -> None:
     world.drain()
     assert sequences(world, wish.stream) == [[1, 2, 3, 4]]
     assert world.outbox.troubles == {}
+
+
+def test_who_is_in_a_hurry_while_the_line_is_down_catches_up_without_the_spread_after_an_outage_once() -> None:
+    settings = SETTINGS.model_copy(update={"catch_up_spread_s": 600.0})
+    world = connected(settings)
+    world.append(Stream.SALES, 12)
+    for hurried, sent in ((True, 3), (False, 1)):
+        world.disconnect()
+        world.outbox.disconnected(world.now_s)
+        world.now_s += 3_600.0
+        if hurried:
+            world.outbox.hurry()
+        world.connect()
+        assert world.pump() == sent
+
+
+def test_a_cursor_that_could_not_be_made_durable_is_given_again_as_it_stands_by_then() -> None:
+    world = connected()
+    world.append(Stream.SALES, 4)
+    world.disk_works = False
+    world.pump()
+    world.answer(1)
+    failing = world.outbox.take_advances()
+    world.outbox.disconnected(world.now_s)
+    world.outbox.rewind(Stream.SALES, START, world.now_s)
+    assert world.outbox.take_advances() == {Stream.SALES: START}  # and that became durable
+    world.outbox.put_back(failing)
+    assert world.outbox.take_advances() == {Stream.SALES: START}

@@ -107,6 +107,12 @@ class OutboxHistories(RuleBasedStateMachine):
     def disk(self, *, works: bool) -> None:
         self.world.disk_works = works
 
+    @rule()
+    def hurry(self) -> None:
+        """As the link does when somebody wants to drain it."""
+        self.world.outbox.hurry()
+        self.world.outbox.send_parked(None, self.world.now_s)
+
     @rule(stream=st.sampled_from([*STREAMS, None]))
     def ask_for_what_is_parked(self, stream: Stream | None) -> None:
         self.world.outbox.send_parked(stream, self.world.now_s)
@@ -123,6 +129,11 @@ class OutboxHistories(RuleBasedStateMachine):
             events = sum(place <= one <= last for one in places)
             self.world.outbox.replay.start([Run(stream, place, last)], {stream: events})
 
+    @precondition(lambda self: self.world.outbox.replay.is_going)
+    @rule()
+    def stop_the_replay(self) -> None:
+        self.world.outbox.replay.stop()
+
     @rule(seconds=st.floats(0, 100))
     def pass_time(self, seconds: float) -> None:
         self.world.now_s += seconds
@@ -138,6 +149,47 @@ class OutboxHistories(RuleBasedStateMachine):
         if code:
             self.undisturbed.clear()
         self.world.answer(mid, code)
+
+    @precondition(lambda self: self.connected)
+    @rule(data=st.data(), code=st.sampled_from([0x00, 0x87, 0x90, 0x95, 0x99]))
+    def a_broker_that_does_not_take_some_of_what_is_parked_gets_all_others(
+        self, data: st.DataObject, code: int
+    ) -> None:
+        """A day and some hours of a broker that always answers the same to these events; 0x00: it hangs up."""
+        self.world.disk_works = True
+        self.world.store()
+        parked = [(stream, place) for stream in STREAMS for place in sorted(self.world.parked[stream])]
+        stays = set(data.draw(st.lists(st.sampled_from(parked), max_size=3))) if parked else set()
+        self.undisturbed.clear()
+        self.world.outbox.send_parked(None, self.world.now_s)
+        ends_s = self.world.now_s + 90_000 * (1 + len(stays))
+        while self.world.now_s < ends_s:
+            self.world.pump()
+            self.every_publish_is_a_run_of_one_epoch_within_the_limits_and_in_order()
+            self.undisturbed.clear()
+            if not self.world.in_flight:
+                wait_s = self.world.outbox.wait_s(self.world.now_s)
+                self.world.now_s = min(ends_s, self.world.now_s + (90_000 if wait_s is None else max(wait_s, 0.001)))
+                continue
+            mid, sent = next(iter(self.world.in_flight.items()))
+            refused = any((sent.publish.stream, place) in stays for place in sent.places)
+            if refused and not code:
+                self.world.disconnect(suspicious=True)
+                self.world.now_s += 3.0
+                self.world.connect()
+                self.window = self.world.settings.window_publishes
+            else:
+                self.world.answer(mid, code if refused else 0)
+        self.world.store()
+        left = {(stream, place) for stream in STREAMS for place in self.world.parked[stream]}
+        if code in (0x95, 0x99) or not stays:
+            too_large = {
+                (stream, event.place)
+                for stream in STREAMS
+                for event in self.world.logs[stream]
+                if len(event.body) + 2 + OVERHEAD_BYTES > self.world.packet_bytes_max
+            }
+            assert left <= stays | too_large
 
     @precondition(lambda self: not self.connected)
     @rule(stream=st.sampled_from(STREAMS), data=st.data())

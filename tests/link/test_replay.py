@@ -10,7 +10,7 @@ from agent.link.beside import Run
 from agent.link.reasons import BREAKS_CONNECTION
 from agent.link.replay import GIVEN_UP_IN_A_ROW_MAX, ReplayedStream, ReplayState, ReplayStatus
 from agent.link.shares import SHARES
-from agent.log import Place
+from agent.log import Place, StoredEvent
 from agent.settings import LinkSettings
 from sim.virtual_link import LineModel, VirtualLink
 from tests.link.outbox_world import OVERHEAD_BYTES, World
@@ -329,3 +329,37 @@ def test_whatever_happens_to_it_live_events_arrive_and_each_of_its_own_is_sent_o
     for one in status(world).streams:
         assert one.sent + one.not_delivered + one.gone == one.events
         assert one.sent <= sum(len(places) for places in again(world, one.stream))
+
+
+def test_a_single_event_over_which_connections_break_because_it_is_compressed_goes_plain_and_is_sent() -> None:
+    world = delivered(sales=1)
+    world.logs[SALES] = [StoredEvent.of(Place(1, 1), "one", b'["sales",1,1]'.ljust(900))]
+    world.outbox.compression.accepted = True
+    ask(world, (SALES, 1, 1))
+    for _ in range(20):
+        world.pump()
+        for mid, sent in list(world.in_flight.items()):
+            if sent.publish.encoding:
+                world.disconnect(suspicious=True)
+                world.connect()
+                break
+            world.answer(mid)
+        world.now_s += 60.0
+    assert part(world).sent == 1
+
+
+def test_an_event_of_it_that_is_too_large_says_nothing_of_compression() -> None:
+    world = delivered(sales=8)
+    world.outbox.compression.accepted = True
+    ask(world, (SALES, 1, 8))
+    serve(world, {(SALES, 3): TOO_LARGE})
+    assert (part(world).sent, part(world).not_delivered) == (7, 1)
+    assert world.outbox.compression.encoding == "zstd"
+
+
+def test_what_was_cleared_away_before_the_rest_is_given_up_counts_as_gone() -> None:
+    world = delivered(sales=80)
+    ask(world, (SALES, 1, 20), (SALES, 41, 80))
+    world.damaged = {(SALES, Place(1, sequence)) for sequence in range(1, 21)}
+    serve(world, {(SALES, sequence): NOT_AUTHORIZED for sequence in range(41, 81)})
+    assert part(world) == ReplayedStream(SALES, 60, 0, 40, 20, "0x87 not authorized")

@@ -1,5 +1,6 @@
 """Finding what was recorded within some time, without reading the whole log, whatever the clock did."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -167,3 +168,30 @@ def test_around_a_damaged_page_the_rest_is_found(tmp_path: Path) -> None:
         assert sum(run.events for run in runs) >= 2_030 - STRETCH
         assert runs[-1].last == Place(2, 30)
         assert not search.find(Stream.STOCK, EVER, Place(2, 30)).damaged
+
+
+def test_a_damaged_page_at_the_border_of_two_epochs_is_passed_at_once(tmp_path: Path) -> None:
+    with inline_log(tmp_path, SetClock()) as log:
+        log.append_now(events(1_000, "x"))
+        finish(log.start_epoch("restored"))
+        log.append_now(events(1_000, "y"))
+        file = log.file
+    overwrite_leaf(file, b"y-1")
+    with RecordedSearch(file) as search:
+        looked: list[str] = []
+        search._connection.set_trace_callback(looked.append)
+        runs, _, damaged = search.find(SALES, EVER, Place(2, 1_000))
+        assert damaged
+        assert runs[-1].last == Place(2, 1_000)
+        assert sum(run.events for run in runs) >= 2_000 - 2 * STRETCH
+    assert len(looked) < 200
+
+
+def test_ten_thousand_spans_that_nobody_wants_take_no_time_for_each_row(tmp_path: Path) -> None:
+    rows = history([Part(20_000, 1)])
+    without = [Span(1, sequence, sequence) for sequence in range(1, 20_000, 2)]
+    with search_in(tmp_path, rows) as search:
+        begins_s = time.perf_counter()
+        runs, left_out, _ = search.find(SALES, EVER, Place(1, 20_000), without)
+        assert time.perf_counter() - begins_s < 1.0
+        assert (left_out, len(runs)) == (10_000, 10_000)

@@ -7,6 +7,7 @@ What can be overlooked are events whose clock was set to that time by mistake, a
 """
 
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -85,15 +86,15 @@ class RecordedSearch:
         self._connection.close()
 
     def find(self, stream: Stream, window: Window, upto: Place, without: Sequence[Span] = ()) -> Recorded:
-        """The events up to a place that were recorded within a window, but those of some spans."""
-        spans = [(Place(one.epoch, one.first).key, Place(one.epoch, one.last).key) for one in without]
+        """The events up to a place that were recorded within a window, but those of some spans that do not overlap."""
+        spans = sorted((Place(one.epoch, one.first).key, Place(one.epoch, one.last).key) for one in without)
         runs: list[list[int]] = []  # first and last key, events, bytes
         goes_on, left_out = False, 0
         for rows in self._stretches(stream, window, START, upto):
             goes_on = goes_on and bool(rows)
             for key, recorded_ms, size_bytes in rows:
                 inside = window.from_ms <= recorded_ms < window.before_ms
-                if inside and spans and any(first <= key <= last for first, last in spans):
+                if inside and _lies_in(spans, key):
                     inside, left_out = False, left_out + 1
                 if not inside:
                     goes_on = False
@@ -135,8 +136,19 @@ class RecordedSearch:
 
     def _next(self, stream: Stream, key: int, last: int) -> _Row | None:
         """The first row from a key on, behind damage if need be."""
-        while (found := self._query(_FIRST, stream, key, last)) is None and key <= last:
-            key += STRETCH
+        damaged, step = key, STRETCH
+        found = self._query(_FIRST, stream, key, last)
+        while found is None and (key := damaged + step) <= last:  # epochs lie 2**40 keys apart, on one page maybe
+            found = self._query(_FIRST, stream, key, last)
+            if found is None:
+                damaged, step = key, 2 * step
+        while found is not None and key - damaged > STRETCH:
+            middle = (damaged + key) // 2
+            nearer = self._query(_FIRST, stream, middle, last)
+            if nearer is None:
+                damaged = middle
+            else:
+                key, found = middle, nearer
         return _Row(*found[0]) if found else None
 
     def _query(self, statement: str, stream: Stream, first: int, last: int) -> list[tuple[int, ...]] | None:
@@ -149,6 +161,11 @@ class RecordedSearch:
                 raise fault from error
             self._damaged.add(stream)
             return None
+
+
+def _lies_in(spans: Sequence[tuple[int, int]], key: int) -> bool:
+    at = bisect_right(spans, (key, _END))
+    return at > 0 and key <= spans[at - 1][1]
 
 
 def _is_outside(begin: _Row, end: _Row, window: Window) -> bool:
