@@ -22,7 +22,10 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """How far it is. `left` counts events recorded before it began that the broker has not acknowledged."""
+    """How far it is. `left` counts events recorded before it began that the broker has not acknowledged.
+
+    `unheard` counts the publishes since the agent's start that it took though nobody subscribes.
+    """
 
     total: int
     left: int
@@ -31,6 +34,7 @@ class Moment:
     link: str
     reason: str
     parked: int
+    unheard: int
 
     @property
     def sent(self) -> int:
@@ -56,6 +60,7 @@ def moment_of(goal: Document, now: Document, took_s: float) -> Moment:
         link=link["state"],
         reason=link["reason"],
         parked=sum(one["events"] for one in link["parked"]),
+        unheard=link["unheard"],
     )
 
 
