@@ -68,6 +68,11 @@ class DemoExtraMissing(EnvironmentFault):
     help="Which broker to start, e.g. --broker mosquitto",
 )
 @click.option(
+    "--network",
+    type=click.Choice(["3g", "satellite"]),
+    help="What the line to the cloud is like, e.g. --network satellite. Default: without a fault.",
+)
+@click.option(
     "--outage",
     "outage_s",
     type=click.FloatRange(5, 600),
@@ -90,6 +95,7 @@ def demo(  # one parameter per option
     speed: float | None,
     out: Path,
     broker: str,
+    network: str | None,
     outage_s: float,
     *,
     kill_agent: bool,
@@ -120,6 +126,7 @@ def demo(  # one parameter per option
         kill_agent=kill_agent,
         headless=headless,
         as_json=as_json,
+        network=network,
         has_display=has_display(),
     )
     try:

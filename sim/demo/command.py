@@ -17,6 +17,7 @@ from sim.demo.summary import Sample, StoreDay, Summary
 from sim.demo.view import open_view, terminal_console
 from sim.demo.warm_up import warm_up
 from sim.demo.world import DATA_FOLDER
+from sim.network import PROFILES
 from sim.sensors import EVENTS_PER_HOUR_DEFAULT
 from sim.store.assortment import Assortment
 from sim.store.baskets import SalesSource
@@ -39,6 +40,7 @@ class DemoOptions:
     kill_agent: bool
     headless: bool
     as_json: bool
+    network: str | None = None
     has_display: bool = False
     sensor_events_per_hour: int = EVENTS_PER_HOUR_DEFAULT
 
@@ -98,6 +100,7 @@ def _plan(options: DemoOptions, source: SalesSource, began_s: float) -> DayPlan:
         outage_s=options.outage_s,
         kill_agent=options.kill_agent,
         broker_kind=cast("BrokerKind", options.broker),  # click has checked the choice
+        network=PROFILES[options.network] if options.network else None,
         sensor_events_per_hour=max(1, options.sensor_events_per_hour // len(source.days)),  # no more for a week
         kiosk_windows=options.has_display and not _is_headless(options),
         began_s=began_s,

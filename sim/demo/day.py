@@ -20,6 +20,7 @@ from sim.demo.staff import Staff
 from sim.demo.summary import DayCloseAnswer, Phase, Sample, StoreDay, Summary
 from sim.demo.vehicles import VEHICLES_FOLDER, Vehicles
 from sim.demo.world import World
+from sim.network import Profile
 from sim.store.assortment import Assortment
 from sim.store.baskets import SalesSource
 
@@ -47,6 +48,8 @@ class DayPlan:
     outage_s: float
     kill_agent: bool
     broker_kind: BrokerKind
+    network: Profile | None
+    """What the line to the cloud is like; None is without a fault."""
     sensor_events_per_hour: int
     kiosk_windows: bool
     began_s: float
@@ -73,7 +76,15 @@ async def play_day(plan: DayPlan, show: Callable[[Sample], None]) -> tuple[Summa
     shop_floor = ShopFloor(plan.assortment, TILLS)
     vehicles = Vehicles(plan.out / VEHICLES_FOLDER, shop_floor.starts)
     async with (
-        World(plan.out, plan.source, kiosks, vehicles, speed=plan.speed, broker_kind=plan.broker_kind) as world,
+        World(
+            plan.out,
+            plan.source,
+            kiosks,
+            vehicles,
+            speed=plan.speed,
+            broker_kind=plan.broker_kind,
+            network=plan.network,
+        ) as world,
         open_floor(world, shop_floor, seed=plan.seed) as floor,
         open_cast(
             world,

@@ -22,7 +22,7 @@ from sim.demo.processes import Child
 from sim.demo.sender import Sender, Tally
 from sim.demo.till_requests import TillRequestLine
 from sim.demo.vehicles import Vehicles
-from sim.network import FaultProxy, LineState
+from sim.network import FaultProxy, LineState, Profile
 from sim.store.baskets import SalesSource
 
 __all__ = ["DATA_FOLDER", "DEVICE", "World"]
@@ -75,6 +75,7 @@ class World:
         *,
         speed: float,
         broker_kind: BrokerKind,
+        network: Profile | None = None,
     ) -> None:
         self.out = out
         self.folder = DataFolder(out / DATA_FOLDER)
@@ -86,6 +87,7 @@ class World:
         self.clock = ShopClock(source.starts_at, 0.0, speed)
         self._source = source
         self._broker_kind = broker_kind
+        self._line = network or Profile("perfect", "nothing goes wrong by itself")
         self._machine = SystemClock()
         self._closing = AsyncExitStack()
 
@@ -100,7 +102,8 @@ class World:
             self._broker = Broker(self._broker_kind, self.out / "cloud" / "broker")
             closing.push_async_callback(self._broker.stop)
             await self._broker.start()
-            self.network = await closing.enter_async_context(FaultProxy(self._broker.host, self._broker.port))
+            line = FaultProxy(self._broker.host, self._broker.port, up=self._line.up, down=self._line.down)
+            self.network = await closing.enter_async_context(line)
             self.twin = Child(self._twin_arguments(), self.out / "cloud" / "twin.log", self._twin_ready, self._machine)
             closing.push_async_callback(self.twin.stop)
             await self.twin.start()

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from agent.cli import main
 
-__all__ = ["invoke", "run_on_terminal", "run_unprivileged", "start"]
+__all__ = ["HEARS_CTRL_C", "invoke", "run_on_terminal", "run_unprivileged", "start"]
 
 UNPRIVILEGED = """
 import encodings.ascii, encodings.idna, os, sys  # loaded now: the interpreter's own files may be closed to others
@@ -25,6 +25,8 @@ if os.getuid() == 0:
 main(sys.argv[1:])
 """
 DEADLINE_S = 30
+HEARS_CTRL_C = ("env", "--default-signal=INT")
+"""Before a command: what a shell runs in its background is deaf to Ctrl-C, and these tests may be that."""
 
 
 def invoke(*arguments: object) -> Result:
@@ -32,8 +34,8 @@ def invoke(*arguments: object) -> Result:
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
-    """A process with its output in pipes. Ctrl-C ends it, though tests in the background of a shell are deaf to it."""
-    command = ["env", "--default-signal=INT", sys.executable, "-m", "agent", *map(str, arguments)]
+    """A process with its output in pipes."""
+    command = [*HEARS_CTRL_C, sys.executable, "-m", "agent", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -21,6 +21,7 @@ from sim.bench.link import link_benchmarks
 from sim.bench.link_backlog import NAME, LinkBacklog
 from sim.bench.link_effort import LinkEffort
 from sim.bench.link_storm import connects_per_s_max
+from tests.cli.command import HEARS_CTRL_C
 from tests.waiting import until
 
 NAMES = [
@@ -32,7 +33,7 @@ NAMES = [
     "event_to_cloud_p95_busy",
 ]
 FEW = LinkEffort(events=1_000, pairs=1, samples=5, backoff_max_s=0.5, slow_events_max=200)
-COMMAND = [sys.executable, "-m", "agent", "bench", "link"]
+COMMAND = [*HEARS_CTRL_C, sys.executable, "-m", "agent", "bench", "link"]
 CLOCK = SystemClock()
 
 
