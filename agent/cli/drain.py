@@ -92,6 +92,7 @@ async def _drain(data: Path | None, timeout_s: float | None, show: Show, moments
 
 
 async def _ledger_speaks(client: "AgentClient") -> bool:
+    """Whether the cloud's ledger has been heard since the agent's start."""
     from agent.cli.agent_client import AgentCallRefused  # noqa: PLC0415 - as above
 
     try:
