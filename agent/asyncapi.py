@@ -39,7 +39,6 @@ _DEVICE: Final = {
     "site": {"$ref": "#/components/parameters/site"},
     "device": {"$ref": "#/components/parameters/device"},
 }
-_MARKET: Final = {"market": {"description": "A market whose devices share packs"}}
 _ENVELOPE: Final = {
     "specversion": {"const": "1.0"},
     "id": {"type": "string", "minLength": 1, "maxLength": 128},
@@ -111,7 +110,7 @@ def _server() -> _Json:
 
 
 def _channels() -> _Json:
-    device, market = "sf/v1/{site}/{device}", "sf/v1/_market/{market}"
+    device = "sf/v1/{site}/{device}"
     streams = {"stream": {"enum": [stream.value for stream in Stream], "description": "The unit of order"}}
     return {
         "events": _channel(
@@ -121,10 +120,6 @@ def _channels() -> _Json:
         "receipts": _channel(f"{device}/ack", _DEVICE, "receipts"),
         "pack": _channel(f"{device}/dat/{{set}}", {**_DEVICE, **_PACK_PARAMETERS}, "manifest"),
         "packChunk": _channel(f"{device}/dat/{{set}}/{{hash}}/{{number}}", {**_DEVICE, **_CHUNK_PARAMETERS}, "chunk"),
-        "marketPack": _channel(f"{market}/dat/{{set}}", {**_MARKET, **_PACK_PARAMETERS}, "manifest"),
-        "marketPackChunk": _channel(
-            f"{market}/dat/{{set}}/{{hash}}/{{number}}", {**_MARKET, **_CHUNK_PARAMETERS}, "chunk"
-        ),
     }
 
 
@@ -143,8 +138,6 @@ def _operations() -> _Json:
         "receiveReceipts": _operation("receive", "receipts", "Hear what the cloud's ledger has", retain=True),
         "receivePack": _operation("receive", "pack", "Hear of a new pack for this device", retain=True),
         "receivePackChunk": _operation("receive", "packChunk", "Fetch a part of it", retain=True),
-        "receiveMarketPack": _operation("receive", "marketPack", "Hear of a new pack for a market", retain=True),
-        "receiveMarketPackChunk": _operation("receive", "marketPackChunk", "Fetch a part of it", retain=True),
     }
 
 

@@ -149,7 +149,12 @@ class Intake:
         wait_s = self._rates.wait_s(caller.name, self._clock.monotonic_s())
         if wait_s > 0:
             self._metrics.rejected("rate_limited")
-            raise Refusal(429, "rate_limited", "more events than this producer may send", retry_after_s=wait_s)
+            raise Refusal(
+                429,
+                "rate_limited",
+                "more events than api.producer_events_per_s lets this producer send",
+                retry_after_s=wait_s,
+            )
         if (request.content_length or BODY_BYTES_MAX) <= DECODE_HERE_BYTES_MAX:
             return await self._store(request, caller, caller.name)
         turn = self._turns.setdefault(caller.name, asyncio.Lock())

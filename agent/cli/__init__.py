@@ -71,6 +71,10 @@ class LazyGroup(click.Group):
         except StoreforwardError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(EXIT_PROBLEM)
+        except PermissionError as denied:
+            hint = "use the account the agent runs under, or join its group"
+            click.echo(f"Error: no access to {denied.filename} ({denied.strerror}): {hint}", err=True)
+            ctx.exit(EXIT_PROBLEM)
 
 
 @click.group(

@@ -112,8 +112,8 @@ def demo(  # one parameter per option
         source=SourceOptions(
             data_file=data_file,
             store=store,
-            from_day=from_day.date() if from_day else None,
-            to_day=to_day.date() if to_day else None,
+            from_day=from_day and from_day.date(),
+            to_day=to_day and to_day.date(),
             seed=seed,
             cache_folder=user_cache_path("storeforward"),
         ),
@@ -134,8 +134,7 @@ def demo(  # one parameter per option
     except KeyboardInterrupt:
         click.echo(f"Stopped. What there was until now lies in {options.out}, without a summary.", err=True)
         ctx.exit(EXIT_INTERRUPTED)
-    if not held:
-        ctx.exit(EXIT_PROBLEM)
+    ctx.exit(0 if held else EXIT_PROBLEM)
 
 
 def _check_pace(duration_s: float | None, speed: float | None, outage_s: float) -> None:

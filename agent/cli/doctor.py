@@ -57,7 +57,7 @@ def _patient(config_file: Path | None, folder: DataFolder) -> Patient:
 
 
 async def _ask(folder: DataFolder) -> AgentAnswer:
-    from agent.cli.agent_client import AgentClient, NoAgent  # noqa: PLC0415 - help texts need no HTTP client
+    from agent.cli.agent_client import AgentClient, AgentOutOfReach, NoAgent  # noqa: PLC0415 - help texts need no HTTP client
 
     try:
         async with AgentClient(folder.socket) as client:
@@ -65,7 +65,7 @@ async def _ask(folder: DataFolder) -> AgentAnswer:
     except NoAgent as error:
         return AgentAnswer(None, str(error))
     except StoreforwardError as error:
-        return AgentAnswer(None, str(error), runs=True)
+        return AgentAnswer(None, str(error), runs=True, out_of_reach=isinstance(error, AgentOutOfReach))
 
 
 def _print(findings: Iterable[Finding]) -> None:

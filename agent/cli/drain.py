@@ -5,22 +5,28 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
 from agent.cli import EXIT_PROBLEM
 from agent.cli.drain_moment import Moment, Speed, moment_of
 from agent.cli.options import data_folder, data_option, json_option
+from agent.cli.size_text import size_text
+from agent.cli.terminal_text import printable
 from agent.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from agent.cli.agent_client import AgentClient
 
 __all__ = ["drain"]
 
 LOOK_S: Final = 0.25
 SPEED_LOOKS: Final = 20  # the speed that is shown is that of the last 5 s
 LINE_S: Final = 5.0  # between two lines where there is no terminal
-_MEGABYTE: Final = 1_000_000
 
 Document = dict[str, Any]  # Any: the JSON of /v1/status
 
@@ -37,6 +43,7 @@ class Show(Protocol):
     "--timeout",
     "timeout_s",
     type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
     help="Give up watching after so many seconds, e.g. --timeout 600. Default: never.",
 )
 @data_option
@@ -48,8 +55,14 @@ def drain(context: click.Context, timeout_s: float | None, data: Path | None, *,
     The running agent connects at once and tries again what is parked. What is recorded meanwhile is not waited for.
     Exit code 0 only when nothing recorded before is left here. Example: storeforward drain --progress
     """
-    with _shown(progress=progress) as show:
-        last = asyncio.run(_drain(data, timeout_s, show))
+    moments: deque[Moment] = deque(maxlen=SPEED_LOOKS)
+    try:
+        with _shown(progress=progress) as show:
+            asyncio.run(_drain(data, timeout_s, show, moments))
+    except KeyboardInterrupt:
+        if not moments:
+            raise
+    last = moments[-1]
     if as_json:
         click.echo(json.dumps(_document(last)))
     else:
@@ -58,23 +71,37 @@ def drain(context: click.Context, timeout_s: float | None, data: Path | None, *,
     context.exit(EXIT_PROBLEM if last.left or last.parked else 0)
 
 
-async def _drain(data: Path | None, timeout_s: float | None, show: Show) -> Moment:
-    """Follow it to its end; the last moment."""
+async def _drain(data: Path | None, timeout_s: float | None, show: Show, moments: deque[Moment]) -> None:
+    """Follow it to its end, over at least one moment; the last ones are in `moments`."""
     from agent.cli.agent_client import AgentClient  # noqa: PLC0415 - help texts need no HTTP client
 
     clock: Clock = SystemClock()
     async with AgentClient(data_folder(data).socket) as client:
         goal = now = await client.post("/v1/drain", b"", "")
         began_s = clock.monotonic_s()
-        last: deque[Moment] = deque(maxlen=SPEED_LOOKS)
         while True:
             moment = moment_of(goal, now, clock.monotonic_s() - began_s)
-            last.append(moment)
-            show(moment, last[0])
+            moments.append(moment)
+            show(moment, moments[0])
             if moment.is_over or (timeout_s is not None and moment.took_s >= timeout_s):
-                return moment
+                break
             await asyncio.sleep(LOOK_S)
             now = await client.get("/v1/status")
+        if moment.unheard and await _ledger_speaks(client):
+            moments.append(replace(moment, unheard=0))  # what it lacks is sent again by itself
+
+
+async def _ledger_speaks(client: "AgentClient") -> bool:
+    """Whether the cloud's ledger has been heard since the agent's start."""
+    from agent.cli.agent_client import AgentCallRefused  # noqa: PLC0415 - as above
+
+    try:
+        await client.get("/v1/receipts")
+    except AgentCallRefused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 # --- what is told ---------------------------------------------------------------------------------------------------
@@ -84,12 +111,14 @@ async def _drain(data: Path | None, timeout_s: float | None, show: Show) -> Mome
 def _shown(*, progress: bool) -> Iterator[Show]:
     from rich.console import Console  # noqa: PLC0415 - not for help texts
     from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - as above
+    from rich.table import Column  # noqa: PLC0415 - as above
 
     console = Console(stderr=True, highlight=False)
     if not progress or not console.is_terminal:
         yield _lines(console.print) if progress else lambda *_: None
         return
-    with Progress(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
+    text = TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, overflow="fold"))
+    with Progress(BarColumn(), text, console=console, transient=True, expand=True) as bar:
         task = bar.add_task("asking the agent", total=None)
         yield lambda now, earlier: bar.update(
             task, total=now.total, completed=now.sent, description=_line(now, earlier)
@@ -103,16 +132,17 @@ def _lines(tell: Any) -> Show:  # Any: print of one text
         nonlocal told_s
         if now.took_s - told_s >= LINE_S:
             told_s = now.took_s
-            tell(_line(now, earlier), soft_wrap=True)
+            tell(_line(now, earlier), soft_wrap=True, markup=False)
 
     return show
 
 
 def _line(now: Moment, earlier: Moment) -> str:
-    speed = now.speed(earlier)
-    text = f"{now.sent:,} of {now.total:,} events, {_told(speed)}"
+    done = f"{now.sent:,} of {now.total:,} events"
     if now.link != "online":
-        return f"{text}, waits: link {now.link}{f': {now.reason}' if now.reason else ''}"
+        return f"{done}; link {now.link}{f': {printable(now.reason)}' if now.reason else ''}"
+    speed = now.speed(earlier)
+    text = f"{done}, {_told(speed)}"
     return f"{text}, about {_duration(now.left / speed.events_per_s)} left" if speed.events_per_s > 0 else text
 
 
@@ -121,21 +151,26 @@ def _sentences(last: Moment) -> Iterator[str]:
         yield "Nothing waited: the broker has acknowledged everything that was recorded."
     elif not last.left:
         yield (
-            f"All {last.total:,} events that waited are acknowledged: {last.bytes_sent / _MEGABYTE:,.1f} MB in"
+            f"All {last.total:,} events that waited are acknowledged: {size_text(last.bytes_sent)} in"
             f" {_duration(last.took_s)}, {_told(last.speed())}. storeforward reconcile asks the cloud's ledger."
         )
     else:
-        why = f": {last.reason}" if last.reason else ""
+        why = f": {printable(last.reason)}" if last.reason else ""
         yield (
             f"{last.left:,} of {last.total:,} events are still here after {_duration(last.took_s)}. They leave by"
             f" themselves; the link is {last.link}{why}"
         )
     if last.parked:
         yield f"{last.parked:,} events are parked, as the broker does not take them: storeforward status says why."
+    if last.unheard and not last.left:
+        yield (
+            f"But nobody subscribes to what is published ({last.unheard:,} times so far): the broker has forgotten it."
+            " Once the cloud side runs, storeforward replay --from TIME sends it again."
+        )
 
 
 def _told(speed: Speed) -> str:
-    return f"{speed.events_per_s:,.0f} events/s, {speed.bytes_per_s / _MEGABYTE:,.2f} MB/s"
+    return f"{speed.events_per_s:,.0f} events/s, {size_text(speed.bytes_per_s)}/s"
 
 
 def _duration(seconds: float) -> str:
@@ -154,6 +189,7 @@ def _document(last: Moment) -> Document:
         "events_per_s": round(last.speed().events_per_s, 1),
         "left": last.left,
         "parked": last.parked,
+        "unheard": last.unheard,
         "link": last.link,
         "reason": last.reason,
     }

@@ -25,6 +25,7 @@ class Moment:
     """How far it is. `left` counts events recorded before it began that the broker has not acknowledged.
 
     Of those that are `parked`, `due` are being tried again.
+    `unheard` counts the publishes since the agent's start that it took though nobody subscribes.
     """
 
     total: int
@@ -35,6 +36,7 @@ class Moment:
     reason: str
     parked: int
     due: int
+    unheard: int
 
     @property
     def is_over(self) -> bool:
@@ -66,6 +68,7 @@ def moment_of(goal: Document, now: Document, took_s: float) -> Moment:
         reason=link["reason"],
         parked=sum(one["events"] for one in link["parked"]),
         due=sum(one["due"] for one in link["parked"]),
+        unheard=link["unheard"],
     )
 
 

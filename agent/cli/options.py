@@ -19,7 +19,7 @@ config_option = click.option(
 data_option = click.option(
     "--data",
     "data",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, readable=False),  # whoever may not read it is told what is missing
     help="Data folder, e.g. --data ./data. Default: /var/lib/storeforward, else one in your home folder.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, e.g. for --json | jq .")

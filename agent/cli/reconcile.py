@@ -110,7 +110,10 @@ async def _receipts(folder: DataFolder) -> Report:
             receipts: Report = await client.get("/v1/receipts")
         except AgentCallRefused as refused:
             if refused.status == NOT_FOUND:
-                raise NothingToCompare(f"nothing to compare with: {refused}") from refused
+                raise NothingToCompare(
+                    f"nothing to compare with: {refused}; only a cloud side that publishes receipts can be asked"
+                    " (docs/cloud-side.md)"
+                ) from refused
             raise
     return receipts
 

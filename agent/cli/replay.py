@@ -66,7 +66,7 @@ def replay(
     as_json: bool,
 ) -> None:
     """Have the running agent send delivered events once more, e.g. when the cloud lost them: nothing counts twice."""
-    from agent.cli.replay_view import is_whole, plan_lines, result_lines  # noqa: PLC0415 - not for help texts
+    from agent.cli.replay_view import asked_line, is_whole, plan_lines, result_lines  # noqa: PLC0415 - not for help texts
 
     wish = None if from_ is None else _wish(from_, to, streams, dry_run=dry_run)
     if wish is None and (to or streams or dry_run):
@@ -78,6 +78,8 @@ def replay(
 
     def told(found: "Document") -> None:
         begun.append(found["state"] == "sending")
+        if wish is None and not as_json:
+            click.echo(asked_line(found))
         for line in () if as_json else plan_lines(found):
             click.echo(line)
 

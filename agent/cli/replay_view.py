@@ -1,15 +1,14 @@
 """What a replay does and did, for people."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
+from agent.cli.size_text import size_text
 from agent.cli.terminal_text import printable
 
-__all__ = ["Document", "is_whole", "plan_lines", "progress_line", "result_lines", "waits_text"]
+__all__ = ["Document", "asked_line", "is_whole", "plan_lines", "progress_line", "result_lines", "waits_text"]
 
 Document = dict[str, Any]  # Any: the JSON of the API
-
-_MEGABYTE: Final = 1_000_000
 
 
 def is_whole(found: Document) -> bool:
@@ -19,11 +18,16 @@ def is_whole(found: Document) -> bool:
     return bool(found["state"] == "done" and found["sent"] == found["events"])
 
 
+def asked_line(found: Document) -> str:
+    """Which replay it is."""
+    return f"Recorded from {found['recorded_from']} to {found['recorded_before']}, asked for at {found['asked']}:"
+
+
 def plan_lines(found: Document) -> Iterator[str]:
     """What of each stream is sent once more, and what of that time is not."""
     for part in found["streams"]:
         if part["events"]:
-            yield f"{part['stream']:8} {_events(part['events'])}, {part['bytes'] / _MEGABYTE:,.1f} MB: {_ranges(part)}"
+            yield f"{part['stream']:8} {_events(part['events'])}, {size_text(part['bytes'])}: {_ranges(part)}"
         for note in _notes(part):
             yield f"{part['stream']:8} {note}"
 

@@ -3,7 +3,7 @@
 A new figure is one function and one line in `_ROWS`; a row without a text is left out.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -128,9 +128,19 @@ def _receipt(found: Document, now: datetime) -> str:
     del now
     if not found["receipts"]:
         return "" if found["link"]["state"] == "disabled" else "none heard from the ledger yet"
-    parts = found["receipts"]["receipts"]
-    missing, conflicts = (sum(part[key] for part in parts) for key in ("missing_count", "conflicts"))
-    return f"the ledger lacks {missing:,} events below its heads; {conflicts:,} in conflict"
+    missing, conflicts = (
+        sum(part[key] for part in found["receipts"]["receipts"]) for key in ("missing_count", "conflicts")
+    )
+    epoch, ledger = found["log"]["epoch"], _ledger(found)
+    for stream in found["log"]["streams"]:
+        received = ledger.get((stream["stream"], epoch))
+        missing += 0 if received is None else max(0, _acknowledged(stream) - received)
+    has = (
+        f"lacks {missing:,} {'event' if missing == 1 else 'events'} so far"
+        if missing
+        else "has all that was acknowledged"
+    )
+    return f"the ledger {has}; {conflicts:,} in conflict"
 
 
 def _log_file(found: Document, now: datetime) -> str:
@@ -210,9 +220,11 @@ def _streams(found: Document, now: datetime) -> Table:
 
 
 def _ledger(found: Document) -> dict[tuple[str, str], int]:
-    """The last sequence that the ledger has, by stream and epoch."""
-    parts: Iterator[Document] = iter(found["receipts"]["receipts"] if found["receipts"] else ())
-    return {(part["stream"], part["epoch"]): part["upto"] for part in parts}
+    """The last sequence that the ledger has, by stream and epoch; what a complete receipt does not name, it lacks."""
+    told = found["receipts"] or {"complete": False, "receipts": []}
+    epoch = found["log"]["epoch"]
+    unnamed = {(stream["stream"], epoch): 0 for stream in found["log"]["streams"]} if told["complete"] else {}
+    return unnamed | {(part["stream"], part["epoch"]): part["upto"] for part in told["receipts"]}
 
 
 def _acknowledged(stream: Document) -> int:

@@ -25,7 +25,9 @@ def check_agent(patient: Patient) -> Iterator[Finding]:
     """Whether it answers, and each of its own problems."""
     answer = patient.agent
     if answer.status is None:
-        if answer.runs:
+        if answer.out_of_reach:
+            yield Finding.problem("agent", answer.absence, "run doctor under the account the agent runs under")
+        elif answer.runs:
             yield Finding.problem("agent", answer.absence, "see its output (journalctl -u storeforward), restart it")
         else:
             yield Finding.warning("agent", "not running on this data folder", "storeforward run, or start its service")

@@ -34,7 +34,8 @@ def check_log(patient: Patient) -> Iterator[Finding]:
         text = f"{len(damaged)} of the newest {checked:,} events are damaged, the first is {damaged[0]}"
         yield Finding.problem("log", text, remedy)
     else:
-        yield Finding.ok("log", f"readable; the newest {checked:,} events match their checksums")
+        intact = "event matches its checksum" if checked == 1 else f"{checked:,} events match their checksums"
+        yield Finding.ok("log", f"readable; the newest {intact}")
 
 
 def check_backlog(patient: Patient) -> Iterator[Finding]:
@@ -54,7 +55,8 @@ def check_backlog(patient: Patient) -> Iterator[Finding]:
         yield Finding.ok("backlog", "nothing waits for the cloud")
         return
     age_s = max(0.0, patient.clock.wall().timestamp() - oldest_ms / 1000)
-    text = f"{waiting:,} events wait for the cloud, the oldest for {_span(age_s)}"
+    events = "1 event waits" if waiting == 1 else f"{waiting:,} events wait"
+    text = f"{events} for the cloud, the oldest for {_span(age_s)}"
     if not patient.settings.link.enabled:
         yield Finding.ok("backlog", f"{text}; the link is switched off (link.enabled)")
     elif age_s > OLDEST_WARNING_S:

@@ -21,6 +21,8 @@ class AgentAnswer:
     absence: str = ""
     runs: bool = False
     """Whether somebody answers at all, or may be there."""
+    out_of_reach: bool = False
+    """Whether this user may not ask."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ __all__ = ["HEARS_CTRL_C", "invoke", "run_on_terminal", "run_unprivileged", "sta
 UNPRIVILEGED = """
 import encodings.ascii, encodings.idna, os, sys  # loaded now: the interpreter's own files may be closed to others
 import agent.cli.doctor, agent.cli.export, agent.cli.tail, agent.cli.agent_client, agent.export, rich.progress
+import agent.cli.backup, agent.cli.drain, agent.cli.reconcile, agent.cli.status, agent.log.copies.check
 from agent.cli import main
 if os.getuid() == 0:
     os.setgroups([]), os.setgid(65534), os.setuid(65534)

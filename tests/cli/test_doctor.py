@@ -145,3 +145,13 @@ def test_another_user_is_told_which_account_to_use() -> None:
         assert "Permission denied" in found[check]["text"] + found[check]["remedy"] or "may not" in found[check]["text"]
     assert found["fsync"]["severity"] == "warning"
     assert found["sqlite"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can drop to another user")
+def test_whoever_may_not_ask_the_agent_is_not_told_to_restart_it() -> None:
+    with open_folder() as folder:
+        (folder / "data" / "run").mkdir(parents=True)
+        (folder / "data").chmod(0o700)
+        done = run_unprivileged("doctor", "--json", "--data", folder / "data")
+    assert "(Permission denied)" in findings(done.stdout)["agent"]["text"]
+    assert findings(done.stdout)["agent"]["remedy"] == "run doctor under the account the agent runs under"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from agent.link import LinkState
 from agent.log import CLOUD
 from sim.broker import BrokerKind, running_broker
 from tests.api.api_world import World, free_port, open_world
-from tests.cli.command import invoke, run_on_terminal
+from tests.cli.command import invoke, run_on_terminal, start
 from tests.link.peers import until
 from tests.log.world import events
 
@@ -68,8 +69,17 @@ async def test_a_link_that_waits_for_its_next_try_connects_at_once_and_it_says_h
     async with paused(tmp_path, 300) as world:
         result = await drain(world, "--timeout", "20")
     assert result.exit_code == 0, result.stdout
-    assert result.stdout.startswith("All 300 events that waited are acknowledged: 0.1 MB in ")
+    assert re.match(r"All 300 events that waited are acknowledged: 1\d\d\.\d kB in ", result.stdout), result.stdout
     assert "storeforward reconcile" in result.stdout
+
+
+async def test_what_the_broker_took_though_nobody_subscribes_is_no_quiet_success(tmp_path: Path) -> None:
+    async with running_broker("mosquitto", tmp_path / "broker") as broker, linked(tmp_path, broker.port) as world:
+        await world.log.append(events(3))
+        told, document = await drain(world), json.loads((await drain(world, "--json")).stdout)
+    assert "nobody subscribes" in told.stdout
+    assert "storeforward replay" in told.stdout
+    assert document["unheard"] > 0
 
 
 async def test_with_nothing_to_send_it_says_so_at_once(tmp_path: Path) -> None:
@@ -86,7 +96,28 @@ async def test_without_a_connection_it_gives_up_after_its_time_and_says_why(tmp_
     assert result.exit_code == 1
     assert result.stdout.startswith("3 of 3 events are still here after ")
     assert "the link is offline: connection refused by " in result.stdout
-    assert "0 of 3 events, 0 events/s, 0.00 MB/s, waits: link " in result.stderr
+    assert "0 of 3 events; link " in result.stderr
+
+
+async def test_who_looks_no_longer_is_told_what_is_left_and_that_it_goes_on(tmp_path: Path) -> None:
+    async with linked(tmp_path, free_port()) as world:
+        await world.log.append(events(3))
+        with start("drain", "--progress", "--data", world.folder.path) as process:
+            assert process.stderr
+            assert "0 of 3 events" in await asyncio.to_thread(process.stderr.readline)
+            process.send_signal(signal.SIGINT)
+            told, _ = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 1
+    assert told.startswith("3 of 3 events are still here after ")
+    assert "They leave by themselves" in told
+
+
+async def test_on_a_narrow_terminal_the_whole_reason_is_read(tmp_path: Path) -> None:
+    async with linked(tmp_path, free_port()) as world:
+        await world.log.append(events(3))
+        command = ("drain", "--progress", "--timeout", "0.6", "--data", world.folder.path)
+        _, shown = await asyncio.to_thread(run_on_terminal, *command)
+    assert "is the broker running?" in STYLE.sub("", shown).partition("3 of 3 events are still here")[0]
 
 
 async def test_events_that_the_broker_does_not_take_are_no_success(tmp_path: Path) -> None:
@@ -136,14 +167,16 @@ async def test_on_a_terminal_it_shows_a_bar_with_rate_bytes_and_time_left(tmp_pa
     async with paused(tmp_path, 60, publishes_per_s_max=4, batch_events_max=10) as world:
         code, shown = await asyncio.to_thread(run_on_terminal, "drain", "--progress", "--data", world.folder.path)
     assert code == 0
-    frames = re.findall(r"(\d+) of 60 events, [\d,]+ events/s, 0\.\d\d MB/s, about [\d.]+ s left", STYLE.sub("", shown))
+    frames = re.findall(
+        r"(\d+) of 60 events, [\d,]+ events/s, [\d.]+ (?:kB|bytes)/s, about [\d.]+ s left", STYLE.sub("", shown)
+    )
     assert frames, shown
     assert "All 60 events that waited are acknowledged" in shown
 
 
 def status(cursor: tuple[int, int], head: tuple[int, int], waiting: int) -> dict[str, Any]:  # Any: JSON
     stream = {"stream": "sales", "cursor": place(*cursor), "head": place(*head), "waiting": waiting}
-    link = {"state": "online", "reason": "", "acknowledged_bytes": 0, "parked": []}
+    link = {"state": "online", "reason": "", "acknowledged_bytes": 0, "parked": [], "unheard": 0}
     return {"log": {"waiting": waiting, "streams": [stream]}, "link": link}
 
 

@@ -1,8 +1,10 @@
 """The command itself: quick to start, every option explained, errors as one message and an exit code."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from errno import EACCES
 
 import click
 import pytest
@@ -11,6 +13,8 @@ from click.testing import CliRunner
 from agent import __version__
 from agent.cli import LazyGroup, main
 from agent.errors import EnvironmentFault, Problem, SettingsRefused
+from tests.cli.command import run_unprivileged
+from tests.open_folder import open_folder
 
 COMMANDS = (
     *(
@@ -123,6 +127,11 @@ def failing(error: Exception) -> click.Group:
         (EnvironmentFault("the disk is full"), 1, "Error: the disk is full\n"),
         (SettingsRefused(Problem("a:1 b", "wrong"), Problem("a:2 c", "bad")), 2, "a:1 b: wrong\na:2 c: bad\n"),
         (click.UsageError("no such thing"), 2, "Error: no such thing\n"),
+        (
+            PermissionError(EACCES, "Permission denied", "/srv/log"),
+            1,
+            "no access to /srv/log (Permission denied): use the account the agent runs under, or join its group\n",
+        ),
     ],
 )
 def test_our_errors_are_one_message_and_an_exit_code(error: Exception, code: int, text: str) -> None:
@@ -130,6 +139,20 @@ def test_our_errors_are_one_message_and_an_exit_code(error: Exception, code: int
     assert (result.exit_code, result.stdout) == (code, "")
     assert result.stderr.endswith(text)
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can drop to another user")
+@pytest.mark.parametrize("command", [("status",), ("drain",), ("reconcile",), ("tail",), ("backup", "copy.sqlite")])
+def test_whoever_may_not_enter_the_data_folder_is_told_that_and_not_that_he_asked_wrongly(
+    command: tuple[str, ...],
+) -> None:
+    with open_folder() as folder:
+        (folder / "data" / "log").mkdir(parents=True)
+        (folder / "data").chmod(0o700)
+        done = run_unprivileged(*command, "--data", folder / "data")
+    assert done.returncode == 1
+    assert done.stderr.startswith(("Error: cannot ", "Error: no access to "))
+    assert "(Permission denied): " in done.stderr
 
 
 def test_an_error_that_is_a_bug_of_ours_is_not_hidden() -> None:

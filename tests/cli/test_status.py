@@ -86,8 +86,21 @@ async def test_a_stream_shows_what_broker_and_ledger_have_and_how_long_the_oldes
     rows = [line.split() for line in result.stdout.splitlines()]
     assert ["sales", "2", "1", "1", "1"] in [row[:5] for row in rows]
     assert ["waiting", "1", "event,", "the", "oldest", "for"] in [row[:6] for row in rows]
-    assert "the ledger lacks 0 events below its heads; 0 in conflict" in result.stdout
+    assert "the ledger has all that was acknowledged; 0 in conflict" in result.stdout
     assert "MB free on its disk" in result.stdout
+
+
+async def test_what_was_acknowledged_and_no_complete_receipt_names_the_ledger_lacks(tmp_path: Path) -> None:
+    async with open_world(tmp_path / "data") as world:
+        await filled(world)
+        await world.log.advance(CLOUD, Stream.SALES, Place(1, 2))
+        world.receipts.append(Receipts.model_validate({"complete": True, "receipts": []}))
+        result = await asyncio.to_thread(invoke, "--data", world.folder.path)
+        world.receipts.append(Receipts.model_validate({"receipts": []}))
+        of_a_part = await asyncio.to_thread(invoke, "--data", world.folder.path)
+    assert "the ledger lacks 2 events so far; 0 in conflict" in result.stdout
+    assert ["sales", "2", "2", "0"] in [line.split()[:4] for line in result.stdout.splitlines()]
+    assert ["sales", "2", "2", "-"] in [line.split()[:4] for line in of_a_part.stdout.splitlines()]
 
 
 async def test_what_the_storage_tells_is_shown(tmp_path: Path) -> None:
