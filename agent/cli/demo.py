@@ -130,11 +130,10 @@ def demo(  # one parameter per option
         has_display=has_display(),
     )
     try:
-        held = asyncio.run(run_demo(options))
+        ctx.exit(0 if asyncio.run(run_demo(options)) else EXIT_PROBLEM)
     except KeyboardInterrupt:
         click.echo(f"Stopped. What there was until now lies in {options.out}, without a summary.", err=True)
         ctx.exit(EXIT_INTERRUPTED)
-    ctx.exit(0 if held else EXIT_PROBLEM)
 
 
 def _check_pace(duration_s: float | None, speed: float | None, outage_s: float) -> None:
