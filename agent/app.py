@@ -12,34 +12,34 @@ from typing import Any, Final
 
 from agent import __version__
 from agent.api import LocalApi
-from agent.baskets import BasketBoard
 from agent.catalogue import Catalogue, CatalogueRefused
 from agent.clock import Clock, IdFactory, ShopClock, SystemClock, system_random
-from agent.clock_keeper import ClockKeeper
-from agent.damage_keeper import DamageKeeper
 from agent.data_folder import DataFolder
-from agent.day_close import DayCloser
 from agent.decide import Decisions
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.fleet.fleet import Fleet, FleetVehicle
-from agent.housekeeping import Housekeeping
-from agent.identity_watch import IdentityWatch
 from agent.link import Link, LinkState
 from agent.log import EventLog, Place
 from agent.log_lines import log_event
-from agent.machine_mark import MachineMark
 from agent.packs import OfferBook, PackInbox, PackRefused, Packs, PackShelf
 from agent.producers import ProducerRegistry
-from agent.pseudonyms import Pseudonyms
 from agent.refused import RefusedBodies
-from agent.room_keeper import RoomKeeper
-from agent.salvage import Salvage
 from agent.settings import ClockSettings, Settings, SiteSettings
 from agent.site_type_files import load_site_types
-from agent.till_requests import TillRequests
+from agent.tills.baskets import BasketBoard
+from agent.tills.pseudonyms import Pseudonyms
+from agent.tills.till_requests import TillRequests
 from agent.topics import DeviceName
+from agent.upkeep.clock_keeper import ClockKeeper
+from agent.upkeep.damage_keeper import DamageKeeper
+from agent.upkeep.day_close import DayCloser
+from agent.upkeep.housekeeping import Housekeeping
+from agent.upkeep.identity_watch import IdentityWatch
+from agent.upkeep.machine_mark import MachineMark
+from agent.upkeep.room_keeper import RoomKeeper
+from agent.upkeep.salvage import Salvage
 
 __all__ = ["Agent", "clock_of"]
 

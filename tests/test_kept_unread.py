@@ -11,17 +11,17 @@ from typing import Any, Final
 
 import pytest
 
-from agent.baskets import BasketBoard
-from agent.damage_keeper import DamageKeeper
 from agent.decide.facts import BoughtBasket, facts_of
 from agent.device_events import EventsShed
 from agent.event_types import Stream
 from agent.events import Draft, EventDecoder, Origin, data_text
 from agent.log import EventLog, Place, repaired
-from agent.room_keeper import RoomKeeper
 from agent.settings import EventSettings, LogSettings
 from agent.site_type_files import load_site_types
+from agent.tills.baskets import BasketBoard
 from agent.topics import DeviceName
+from agent.upkeep.damage_keeper import DamageKeeper
+from agent.upkeep.room_keeper import RoomKeeper
 from sim.cloud.ledger import Ledger, Outcome
 from tests.agent_process import scan
 from tests.cli.command import invoke

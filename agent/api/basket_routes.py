@@ -10,7 +10,7 @@ from agent.api.event_stream import EVENT_STREAM, EventStreams, StreamSource, wan
 from agent.api.refusal import Refusal
 from agent.api.route import JSON, KEY_PATTERN, Answer, Parameter, Route
 from agent.api.shelf_news import ShelfNews
-from agent.baskets import Basket, BasketBoard
+from agent.tills.baskets import Basket, BasketBoard
 
 __all__ = ["TILL", "TILL_TYPES", "BasketRoutes"]
 

@@ -26,8 +26,8 @@ from agent.errors import EventRefused, IdConflict, Problem, StoreforwardError
 from agent.event_types import Stream
 from agent.events import Draft, EventDecoder, problems_of
 from agent.log import Appended, EventLog
-from agent.pseudonyms import Pseudonyms
 from agent.refused import RefusedBodies
+from agent.tills.pseudonyms import Pseudonyms
 
 __all__ = ["Intake", "IntakeLimits"]
 

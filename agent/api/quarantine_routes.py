@@ -12,7 +12,7 @@ from agent.api.route import JSON, Access, Body, Parameter, Route, json_answer
 from agent.event_fields import Key
 from agent.event_types import Stream
 from agent.log import QuarantinedRow, repaired
-from agent.quarantine_desk import QuarantineDesk
+from agent.upkeep.quarantine_desk import QuarantineDesk
 
 __all__ = ["QuarantineRoutes"]
 

@@ -20,10 +20,10 @@ from agent.errors import (
     StoreforwardError,
 )
 from agent.fleet.refusals import NothingToForget, NothingToResolve, NotStopped, ReleaseRefused, VehicleUnknown
-from agent.pseudonyms import RawIdRefused
-from agent.quarantine_desk import NotQuarantined, StillDamaged
-from agent.replay_desk import LinkIsOff, NoReplay, NothingToReplay, ReplayGoing
-from agent.till_requests import AlreadyAnswered, BasketMoved, RequestConflict, RequestUnknown, TooManyRequests
+from agent.tills.pseudonyms import RawIdRefused
+from agent.tills.till_requests import AlreadyAnswered, BasketMoved, RequestConflict, RequestUnknown, TooManyRequests
+from agent.upkeep.quarantine_desk import NotQuarantined, StillDamaged
+from agent.upkeep.replay_desk import LinkIsOff, NoReplay, NothingToReplay, ReplayGoing
 
 __all__ = ["PROBLEM_JSON", "ProblemDocument", "ProblemItem", "Refusal", "problem_response", "refusal_of"]
 

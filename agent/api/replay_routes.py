@@ -13,7 +13,7 @@ from agent.api.route import JSON, Access, Body, Route, json_answer
 from agent.event_fields import Key
 from agent.event_types import Stream
 from agent.link import ReplayedStream, ReplayState, ReplayStatus
-from agent.replay_desk import ReplayDesk, ReplayPlan, StreamPlan
+from agent.upkeep.replay_desk import ReplayDesk, ReplayPlan, StreamPlan
 
 __all__ = ["ReplayRoutes"]
 

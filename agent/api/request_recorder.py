@@ -10,7 +10,7 @@ from agent.events import EventDecoder
 from agent.log import EventLog
 from agent.log_lines import log_event
 from agent.producers import AGENT_PRODUCER
-from agent.till_requests import TillRequest, TillRequests
+from agent.tills.till_requests import TillRequest, TillRequests
 
 __all__ = ["RequestRecorder"]
 

@@ -37,7 +37,6 @@ from agent.api.shelf_product import Shelf
 from agent.api.status_report import StatusReport
 from agent.api.status_routes import StatusRoutes
 from agent.api.till_routes import TillRoutes
-from agent.baskets import BasketBoard
 from agent.catalogue import Catalogue
 from agent.clock import Clock
 from agent.data_folder import DataFolder
@@ -45,17 +44,18 @@ from agent.decide import Adviser
 from agent.errors import StoreforwardError
 from agent.events import EventDecoder
 from agent.fleet.fleet import Fleet
-from agent.identity_watch import IdentityWatch
 from agent.link import Link, Receipts
 from agent.log import EventLog
 from agent.packs import OfferBook, Packs
 from agent.producers import ProducerRegistry
-from agent.pseudonyms import Pseudonyms
-from agent.quarantine_desk import QuarantineDesk
 from agent.refused import RefusedBodies
-from agent.replay_desk import ReplayDesk
 from agent.settings import Settings
-from agent.till_requests import TillRequests
+from agent.tills.baskets import BasketBoard
+from agent.tills.pseudonyms import Pseudonyms
+from agent.tills.till_requests import TillRequests
+from agent.upkeep.identity_watch import IdentityWatch
+from agent.upkeep.quarantine_desk import QuarantineDesk
+from agent.upkeep.replay_desk import ReplayDesk
 
 __all__ = ["LocalApi", "OpenApiDocument"]
 

@@ -7,18 +7,18 @@ from agent import __version__
 from agent.api.device_status import DeviceStatus, LogStatus, PlaceStatus, StreamStatus
 from agent.api.listeners import Listeners
 from agent.api.storage_status import storage_status
-from agent.baskets import BasketBoard
 from agent.catalogue import Catalogue
 from agent.clock import Clock
 from agent.data_folder import DataFolder
 from agent.errors import EnvironmentFault
 from agent.event_types import Stream
 from agent.fleet.fleet import Fleet
-from agent.identity_watch import IdentityWatch
 from agent.link import LinkState, LinkStatus
 from agent.log import CLOUD, EventLog, Place
 from agent.packs import Packs
 from agent.settings import Settings
+from agent.tills.baskets import BasketBoard
+from agent.upkeep.identity_watch import IdentityWatch
 
 __all__ = ["StatusReport"]
 

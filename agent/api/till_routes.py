@@ -15,7 +15,7 @@ from agent.api.request_recorder import RequestRecorder
 from agent.api.route import JSON, KEY_PATTERN, Answer, Body, Parameter, Route, json_answer
 from agent.clock import Clock
 from agent.event_fields import Key, Quantity, Text
-from agent.till_requests import RequestKind, RequestState, TillRequest, TillRequests
+from agent.tills.till_requests import RequestKind, RequestState, TillRequest, TillRequests
 
 __all__ = ["TillRoutes"]
 

@@ -97,7 +97,7 @@ def _learn(folder: DataFolder, choice: _Choice) -> dict[str, int | str]:
     from agent.clock import ShopClock, SystemClock  # noqa: PLC0415 - as above
     from agent.decide import FILE_NAME, BoughtBasket, LearnedTables, ModelKeeper, basket_key  # noqa: PLC0415 - as above
     from agent.decide.history import group_lines  # noqa: PLC0415 - as above
-    from agent.pseudonyms import Pseudonyms  # noqa: PLC0415 - as above
+    from agent.tills.pseudonyms import Pseudonyms  # noqa: PLC0415 - as above
 
     pseudonyms = Pseudonyms.open(folder.identity)
     machine = SystemClock()

@@ -7,7 +7,7 @@ from agent.doctor.finding import Finding
 from agent.doctor.patient import Patient
 from agent.errors import EnvironmentFault
 from agent.link import DeviceCertificate, LinkMisconfigured
-from agent.machine_mark import MachineMark
+from agent.upkeep.machine_mark import MachineMark
 
 __all__ = ["check_certificate", "check_machine"]
 

@@ -17,7 +17,6 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 
 from agent.api import LocalApi
 from agent.api.openapi import openapi_document
-from agent.baskets import BasketBoard
 from agent.catalogue import Catalogue
 from agent.clock import IdFactory, SystemClock
 from agent.data_folder import DataFolder
@@ -25,17 +24,18 @@ from agent.decide import Decisions
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.fleet.fleet import Fleet
-from agent.identity_watch import IdentityWatch
 from agent.link import Link, Receipts
 from agent.log import START, EventLog
-from agent.machine_mark import MachineMark
 from agent.packs import OfferBook, Packs, PackShelf
 from agent.producers import ProducerRegistry
-from agent.pseudonyms import Pseudonyms
 from agent.refused import RefusedBodies
 from agent.settings import Settings
-from agent.till_requests import TillRequests
+from agent.tills.baskets import BasketBoard
+from agent.tills.pseudonyms import Pseudonyms
+from agent.tills.till_requests import TillRequests
 from agent.topics import DeviceName
+from agent.upkeep.identity_watch import IdentityWatch
+from agent.upkeep.machine_mark import MachineMark
 
 Json = Any  # Any: what json.loads returns
 _documents: list[Json] = []

@@ -11,7 +11,7 @@ from agent.api.request_recorder import RequestRecorder
 from agent.clock import SystemClock
 from agent.errors import IntakeFull
 from agent.event_types import Stream
-from agent.till_requests import TillRequest
+from agent.tills.till_requests import TillRequest
 from tests.api.api_world import World, open_world, scan
 
 

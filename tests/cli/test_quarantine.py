@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 
 from agent.cli import main
 from agent.clock import SystemClock
-from agent.damage_keeper import DamageKeeper
 from agent.event_types import Stream
 from agent.log import CLOUD, EventLog, Place
+from agent.upkeep.damage_keeper import DamageKeeper
 from tests.api.api_world import open_world
 from tests.log.world import events, raw, read_all
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from agent.cli import main
 from agent.decide import LearnedModel, LearnedTables
 from agent.log.lock import StoreLock
-from agent.pseudonyms import Pseudonyms
+from agent.tills.pseudonyms import Pseudonyms
 
 ROWS = ["ts,basket,customer,sku,qty,price"]
 for _number in range(40):

@@ -21,8 +21,8 @@ from agent.doctor.storage import check_inodes, check_log_size, check_room, inode
 from agent.event_types import Stream
 from agent.file_system import FileSystem
 from agent.log import CLOUD, Place
-from agent.pseudonyms import Pseudonyms
 from agent.settings import Settings
+from agent.tills.pseudonyms import Pseudonyms
 from tests.doctor.patients import one_finding, patient
 from tests.log.damage import flip_body, overwrite_leaf
 from tests.log.world import SetClock, events, inline_log

@@ -8,8 +8,8 @@ import pytest
 from agent.doctor import Finding, Severity
 from agent.doctor.identity_check import check_certificate, check_machine
 from agent.doctor.permissions import check_secrets
-from agent.machine_mark import MachineMark
 from agent.settings import Settings
+from agent.upkeep.machine_mark import MachineMark
 from tests.doctor.patients import one_finding, patient
 from tests.link.certificates import Authority, Server
 from tests.log.world import SetClock

@@ -12,7 +12,7 @@ from agent.clock import SystemClock
 from agent.event_types import Stream
 from agent.link import ReplayState, ReplayStatus
 from agent.log import CLOUD
-from agent.replay_desk import NothingToReplay, ReplayDesk, ReplayGoing
+from agent.upkeep.replay_desk import NothingToReplay, ReplayDesk, ReplayGoing
 from sim.broker import BrokerKind, running_broker
 from sim.cloud.ledger import Ledger
 from sim.cloud.twin import CloudTwin

@@ -6,8 +6,8 @@ from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.log import CLOUD, EventLog, Place
 from agent.log.damage.aside import OldLog, Progress
-from agent.salvage import Salvage
 from agent.topics import DeviceName
+from agent.upkeep.salvage import Salvage
 from tests.log.world import SetClock, new_ids
 
 __all__ = ["Link", "salvage"]

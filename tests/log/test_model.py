@@ -30,9 +30,9 @@ from agent.log.copies.backup import copy_log
 from agent.log.copies.restore import Restoration
 from agent.log.schema import PAGE_BYTES
 from agent.producers import AGENT_PRODUCER
-from agent.room_keeper import BEGINS_AT_RESERVE, RoomKeeper
 from agent.settings import LogSettings
 from agent.topics import DeviceName
+from agent.upkeep.room_keeper import BEGINS_AT_RESERVE, RoomKeeper
 from tests.log.disk.disk_tap import MEMORY  # this is about logic; other tests are about the disk
 from tests.log.model import CONSUMERS, DEDUPE_DAYS, REPLAY_HOURS, STREAMS, Model, Said
 from tests.log.remains import Remains

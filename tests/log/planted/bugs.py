@@ -94,10 +94,10 @@ BUGS: Final = (
     ),
     Bug(
         "the tombstone is written outside the delete's transaction",
-        "tests/test_room_keeper.py::test_a_tombstone_and_its_delete_are_one_transaction",
+        "tests/upkeep/test_room_keeper.py::test_a_tombstone_and_its_delete_are_one_transaction",
         (
             Patch(
-                "agent.room_keeper",
+                "agent.upkeep.room_keeper",
                 "await self._log.append([draft], also=[Shed(",
                 "await self._log.append([draft])\n        await self._log.append([], also=[Shed(",
             ),

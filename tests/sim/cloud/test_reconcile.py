@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from agent.day_close import DayCloser
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.log import START, EventLog, Place
 from agent.settings import SiteSettings
 from agent.topics import DeviceName
+from agent.upkeep.day_close import DayCloser
 from sim.cloud.ledger import Ledger
 from sim.cloud.reconcile import Reconciliation, reconcile
 from sim.cloud.schema import LedgerUnusable

@@ -9,11 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from agent.baskets import Basket
 from agent.clock import IdFactory, SystemClock, rfc3339, system_random
 from agent.event_types import KioskTillRequest
 from agent.events import EventDecoder, Origin
-from agent.till_requests import (
+from agent.tills.baskets import Basket
+from agent.tills.till_requests import (
     AlreadyAnswered,
     BasketMoved,
     RequestConflict,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from agent.clock import Clock
-from agent.day_close import DayCloser
 from agent.device_events import EpochStarted, Health
 from agent.errors import EnvironmentFault
 from agent.event_types import EventData
@@ -17,6 +16,7 @@ from agent.events import EventDecoder
 from agent.log import CLOUD, EpochReason, EventLog
 from agent.log_lines import log_event
 from agent.producers import AGENT_PRODUCER
+from agent.upkeep.day_close import DayCloser
 
 __all__ = ["Housekeeping"]
 

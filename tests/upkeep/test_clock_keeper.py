@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.clock_keeper import ClockKeeper
 from agent.device_events import ClockCorrected
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.log import EventLog
 from agent.settings import LogSettings
 from agent.topics import DeviceName
+from agent.upkeep.clock_keeper import ClockKeeper
 from tests.log.world import event, events, new_ids, read_all
 
 BOOT = datetime(1970, 1, 1, tzinfo=UTC)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.baskets import Basket, BasketBoard, _Till, decimal_places
 from agent.clock import IdFactory, SystemClock, system_random
 from agent.event_types import EventData, LineItem, PosSale, PosScan, PosVoid, RfidRead
 from agent.events import Draft, EventDecoder, Origin
+from agent.tills.baskets import Basket, BasketBoard, _Till, decimal_places
 from agent.topics import DeviceName
 
 CUSTOMER = "p1:" + "0" * 32

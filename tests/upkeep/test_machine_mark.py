@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.machine_mark import MachineMark, MachineMarkUnreadable
 from agent.private_file import PrivateFileUnusable
+from agent.upkeep.machine_mark import MachineMark, MachineMarkUnreadable
 
 pytestmark = pytest.mark.case("I6")
 

@@ -10,10 +10,10 @@ import pytest
 from agent.data_folder import DataFolder
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
-from agent.identity_watch import IdentityWatch
 from agent.log import EventLog
-from agent.machine_mark import MachineMark
 from agent.settings import LinkSettings
+from agent.upkeep.identity_watch import IdentityWatch
+from agent.upkeep.machine_mark import MachineMark
 from tests.agent_process import running_agent, scan, settings_toml
 from tests.link.certificates import Authority, Server
 from tests.link.device import NAME

@@ -9,13 +9,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from agent.day_close import DayCloser
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
-from agent.housekeeping import Housekeeping
 from agent.log import CLOUD, DAY_CLOSE, START, EventLog
 from agent.settings import LogSettings, SiteSettings
 from agent.topics import DeviceName
+from agent.upkeep.day_close import DayCloser
+from agent.upkeep.housekeeping import Housekeeping
 from tests.examples import EXAMPLES
 from tests.waiting import until
 

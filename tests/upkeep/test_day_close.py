@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.day_close import BusinessDays, DayCloser
 from agent.device_events import DayClosed, DayRange
 from agent.errors import StorageFailed
 from agent.event_types import Stream
@@ -21,6 +20,7 @@ from agent.events import EventDecoder, Origin
 from agent.log import DAY_CLOSE, START, EventLog, Park, Place, Span
 from agent.settings import SiteSettings
 from agent.topics import DeviceName
+from agent.upkeep.day_close import BusinessDays, DayCloser
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all, threaded_log
 
 BERLIN = SiteSettings(time_zone="Europe/Berlin", day_starts_at="04:00")

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from agent.event_fields import Customer
 from agent.private_file import PrivateFileUnusable
-from agent.pseudonyms import KEY_FILE, Pseudonyms, RawIdRefused
+from agent.tills.pseudonyms import KEY_FILE, Pseudonyms, RawIdRefused
 
 KEY = bytes(range(32))
 OURS = Pseudonyms(KEY)

@@ -11,8 +11,8 @@ from agent.errors import StorageFull
 from agent.event_types import Stream
 from agent.events import Draft, EventDecoder, Origin
 from agent.log import CLOUD, DAY_CLOSE, EventLog, Gap, Park, Place, Span
-from agent.room_keeper import RoomKeeper
 from agent.topics import DeviceName
+from agent.upkeep.room_keeper import RoomKeeper
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all
 
 pytestmark = pytest.mark.case("S4")

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from agent.clock import IdFactory
-from agent.damage_keeper import DamageKeeper
 from agent.device_events import EventsQuarantined
 from agent.errors import LogUnreadable
 from agent.event_types import Stream
 from agent.events import EventDecoder, Origin
 from agent.log import CLOUD, EventLog, Gap, Place, Release, repaired
 from agent.topics import DeviceName
+from agent.upkeep.damage_keeper import DamageKeeper
 from tests.log.damage import overwrite_leaf
 from tests.log.world import SetClock, event, events, inline_log, new_ids, raw, read_all
 

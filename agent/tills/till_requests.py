@@ -17,10 +17,10 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from agent.baskets import Basket
 from agent.clock import rfc3339
 from agent.errors import CallerError, EnvironmentFault
 from agent.event_types import TYPE_NAMES, TYPE_PREFIX, KioskTillRequest
+from agent.tills.baskets import Basket
 
 __all__ = [
     "AlreadyAnswered",

@@ -16,9 +16,9 @@ from agent.events import EventDecoder
 from agent.link import DeviceCertificate, LinkMisconfigured, files_seen
 from agent.log import EventLog
 from agent.log_lines import log_event
-from agent.machine_mark import MachineMark
 from agent.producers import AGENT_PRODUCER
 from agent.settings import LinkSettings
+from agent.upkeep.machine_mark import MachineMark
 
 __all__ = ["IdentityWatch"]
 
