@@ -153,18 +153,18 @@ def _progress(found: "Document", *, show: bool) -> Iterator[Show]:
     """A bar where somebody watches, else a line now and then."""
     from rich import progress as bars  # noqa: PLC0415 - not for help texts
     from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.table import Column  # noqa: PLC0415 - as above
 
-    from agent.cli.replay_view import progress_line, waits_text  # noqa: PLC0415 - as above
+    from agent.cli.replay_view import progress_line  # noqa: PLC0415 - as above
 
     console = Console(stderr=True)
     if not show or not console.is_terminal:
         yield _plain_lines(progress_line) if show else lambda _: None
         return
-    text = bars.TextColumn("{task.description}", markup=False)
-    columns = text, bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeRemainingColumn()
-    with bars.Progress(*columns, console=console, transient=True) as progress:
+    text = bars.TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, overflow="fold"))
+    with bars.Progress(bars.BarColumn(), text, console=console, transient=True, expand=True) as progress:
         task = progress.add_task("sending again", total=found["events"])
-        yield lambda now: progress.update(task, completed=now["sent"], description=waits_text(now) or "sending again")
+        yield lambda now: progress.update(task, completed=now["sent"], description=progress_line(now))
 
 
 def _plain_lines(line_of: Callable[["Document"], str]) -> Show:

@@ -6,7 +6,7 @@ from typing import Any
 from agent.cli.size_text import size_text
 from agent.cli.terminal_text import printable
 
-__all__ = ["Document", "asked_line", "is_whole", "plan_lines", "progress_line", "result_lines", "waits_text"]
+__all__ = ["Document", "asked_line", "is_whole", "plan_lines", "progress_line", "result_lines"]
 
 Document = dict[str, Any]  # Any: the JSON of the API
 
@@ -34,13 +34,8 @@ def plan_lines(found: Document) -> Iterator[str]:
 
 def progress_line(found: Document) -> str:
     """How far it has come."""
-    waits = waits_text(found)
-    return f"{found['sent']:,} of {_events(found['events'])} sent again{f'; {waits}' if waits else ''}"
-
-
-def waits_text(found: Document) -> str:
-    """Why it gets no further just now; empty when it does."""
-    return f"waits: {printable(found['waits'])}" if found["waits"] else ""
+    waits = f"; waits: {printable(found['waits'])}" if found["waits"] else ""
+    return f"{found['sent']:,} of {_events(found['events'])} sent again{waits}"
 
 
 def result_lines(found: Document) -> Iterator[str]:

@@ -102,6 +102,7 @@ class KioskApp(App):
         """Let go of the window."""
         Window.unbind(on_key_down=self._on_key, on_flip=self._on_flip)
         Frames.unschedule(self._on_frame)
+        self._repaint.cancel()
         self._session.on_change = lambda _: None
 
     def colour(self, name: str) -> Rgba:

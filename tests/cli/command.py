@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from agent.cli import main
 
-__all__ = ["HEARS_CTRL_C", "invoke", "run_on_terminal", "run_unprivileged", "start"]
+__all__ = ["HEARS_CTRL_C", "invoke", "plain", "run_on_terminal", "run_unprivileged", "start"]
 
 UNPRIVILEGED = """
 import encodings.ascii, encodings.idna, os, sys  # loaded now: the interpreter's own files may be closed to others
@@ -25,6 +26,7 @@ if os.getuid() == 0:
 main(sys.argv[1:])
 """
 DEADLINE_S = 30
+CODE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 HEARS_CTRL_C = ("env", "--default-signal=INT")
 """Before a command: what a shell runs in its background is deaf to Ctrl-C, and these tests may be that."""
 
@@ -37,6 +39,11 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     """A process with its output in pipes."""
     command = [*HEARS_CTRL_C, sys.executable, "-m", "agent", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def plain(shown: str) -> str:
+    """What a terminal got, without its codes for colours and places."""
+    return CODE.sub("", shown)
 
 
 def run_unprivileged(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -19,12 +19,11 @@ from agent.link import LinkState
 from agent.log import CLOUD
 from sim.broker import BrokerKind, running_broker
 from tests.api.api_world import World, free_port, open_world
-from tests.cli.command import invoke, run_on_terminal, start
+from tests.cli.command import invoke, plain, run_on_terminal, start
 from tests.link.peers import until
 from tests.log.world import events
 
 NO_SALES = "topic read #\ntopic write sf/v1/+/+/evt/audit\ntopic write sf/v1/+/+/state\n"
-STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 @asynccontextmanager
@@ -117,7 +116,7 @@ async def test_on_a_narrow_terminal_the_whole_reason_is_read(tmp_path: Path) -> 
         await world.log.append(events(3))
         command = ("drain", "--progress", "--timeout", "0.6", "--data", world.folder.path)
         _, shown = await asyncio.to_thread(run_on_terminal, *command)
-    assert "is the broker running?" in STYLE.sub("", shown).partition("3 of 3 events are still here")[0]
+    assert "is the broker running?" in plain(shown).partition("3 of 3 events are still here")[0]
 
 
 async def test_events_that_the_broker_does_not_take_are_no_success(tmp_path: Path) -> None:
@@ -168,7 +167,7 @@ async def test_on_a_terminal_it_shows_a_bar_with_rate_bytes_and_time_left(tmp_pa
         code, shown = await asyncio.to_thread(run_on_terminal, "drain", "--progress", "--data", world.folder.path)
     assert code == 0
     frames = re.findall(
-        r"(\d+) of 60 events, [\d,]+ events/s, [\d.]+ (?:kB|bytes)/s, about [\d.]+ s left", STYLE.sub("", shown)
+        r"(\d+) of 60 events, [\d,]+ events/s, [\d.]+ (?:kB|bytes)/s, about [\d.]+ s left", plain(shown)
     )
     assert frames, shown
     assert "All 60 events that waited are acknowledged" in shown

@@ -74,6 +74,8 @@ async def draw(options: argparse.Namespace) -> dict[str, Json]:
                 await asyncio.sleep(0.1)  # layouts settle within a frame or two; nothing tells when
                 screenshot(options.out / f"{name}.png")
                 told[name] = {"window": list(Shown.size), "boxes": list(boxes(app.view, Press, Text))}
+            session.state = next(iter(SCENES.values()))(arrangement.slots).state
+            session.on_change(session.state)  # a change in the last moment must not end us with an error
             app.stop()
 
         driving = asyncio.create_task(drive())
