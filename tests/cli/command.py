@@ -56,6 +56,7 @@ def run_on_terminal(*arguments: object, until: Callable[[str], bool] = bool, key
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ.update(TERM="xterm-256color", COLUMNS="100", LINES="40")
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # see HEARS_CTRL_C
         os.execv(sys.executable, [sys.executable, "-m", "agent", *map(str, arguments)])
     shown, began_s = "", time.monotonic()
     with os.fdopen(terminal, "r+b", buffering=0) as opened:
