@@ -62,7 +62,7 @@ class Till:
 async def draining(folder: Path) -> AsyncIterator[tuple[AgentProcess, Till, Cloud]]:
     """An agent in the midst of sending its backlog, and the cloud that hears it."""
     async with running_broker("mosquitto", folder / "broker") as broker, Cloud.listening(broker.port) as cloud:
-        link = {"port": broker.port, "batch_events_max": 20, "window_publishes": 2, "backoff_max_s": 0.5}
+        link = {"port": broker.port, "batch_events_max": 20, "publishes_per_s_max": 200, "backoff_max_s": 0.5}
         settings = settings_toml(link=link, api={"producer_events_per_s": 1_000_000})
         async with running_agent(folder / "agent", settings) as agent:
             till = Till(agent)
