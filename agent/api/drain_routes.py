@@ -8,17 +8,17 @@ from agent.api.caller import Caller
 from agent.api.device_status import DeviceStatus
 from agent.api.refusal import Refusal
 from agent.api.route import JSON, Access, Route, json_answer
-from agent.link import LinkState
+from agent.link import Link, LinkState
 
 __all__ = ["DrainRoutes"]
 
 
 class DrainRoutes:
-    """The route by which somebody hurries the link; `hurry` does it."""
+    """The route by which somebody hurries the link."""
 
-    def __init__(self, status: Callable[[], DeviceStatus], hurry: Callable[[], None]) -> None:
+    def __init__(self, status: Callable[[], DeviceStatus], link: Link) -> None:
         self._status = status
-        self._hurry = hurry
+        self._link = link
 
     def routes(self) -> list[Route]:
         """What this part serves."""
@@ -37,7 +37,7 @@ class DrainRoutes:
             Refusal: 409 when the settings switch the link off.
         """
         del request, caller
-        if self._status().link.state is LinkState.DISABLED:
+        if self._link.status().state is LinkState.DISABLED:
             raise Refusal(409, "link_disabled", "nothing leaves, as link.enabled is false in the settings")
-        self._hurry()
+        self._link.hurry()
         return web.Response(body=self._status().model_dump_json().encode(), content_type=JSON)

@@ -227,7 +227,7 @@ def _wishes(log: EventLog, decoder: EventDecoder, link: Link, report: StatusRepo
     """What an operator on this machine may want of the log and the link."""
     yield from QuarantineRoutes(QuarantineDesk(log, decoder, link.send_again)).routes()
     yield from ReplayRoutes(ReplayDesk(log, decoder, link, clock)).routes()
-    yield from DrainRoutes(report, link.hurry).routes()
+    yield from DrainRoutes(report, link).routes()
 
 
 def _limits(settings: Settings) -> IntakeLimits:

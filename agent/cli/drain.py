@@ -17,6 +17,7 @@ from agent.cli.drain_moment import Moment, Speed, moment_of
 from agent.cli.options import data_folder, data_option, json_option
 from agent.cli.size_text import size_text
 from agent.cli.terminal_text import printable
+from agent.cli.text_bar import text_bar
 from agent.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -110,19 +111,13 @@ async def _ledger_speaks(client: "AgentClient") -> bool:
 @contextmanager
 def _shown(*, progress: bool) -> Iterator[Show]:
     from rich.console import Console  # noqa: PLC0415 - not for help texts
-    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - as above
-    from rich.table import Column  # noqa: PLC0415 - as above
 
     console = Console(stderr=True, highlight=False)
     if not progress or not console.is_terminal:
         yield _lines(console.print) if progress else lambda *_: None
         return
-    text = TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, overflow="fold"))
-    with Progress(BarColumn(), text, console=console, transient=True, expand=True) as bar:
-        task = bar.add_task("asking the agent", total=None)
-        yield lambda now, earlier: bar.update(
-            task, total=now.total, completed=now.sent, description=_line(now, earlier)
-        )
+    with text_bar(console, "asking the agent") as bar:
+        yield lambda now, earlier: bar(now.sent, now.total, _line(now, earlier))
 
 
 def _lines(tell: Any) -> Show:  # Any: print of one text

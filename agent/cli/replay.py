@@ -16,6 +16,7 @@ from agent.cli import EXIT_PROBLEM
 from agent.cli.event_choice import stream_option
 from agent.cli.moment import moment
 from agent.cli.options import data_folder, data_option, json_option
+from agent.cli.text_bar import text_bar
 from agent.clock import SystemClock
 from agent.errors import EnvironmentFault, PeerError
 
@@ -151,9 +152,7 @@ def _forgotten(found: "Document") -> ReplayForgotten:
 @contextmanager
 def _progress(found: "Document", *, show: bool) -> Iterator[Show]:
     """A bar where somebody watches, else a line now and then."""
-    from rich import progress as bars  # noqa: PLC0415 - not for help texts
-    from rich.console import Console  # noqa: PLC0415 - as above
-    from rich.table import Column  # noqa: PLC0415 - as above
+    from rich.console import Console  # noqa: PLC0415 - not for help texts
 
     from agent.cli.replay_view import progress_line  # noqa: PLC0415 - as above
 
@@ -161,10 +160,8 @@ def _progress(found: "Document", *, show: bool) -> Iterator[Show]:
     if not show or not console.is_terminal:
         yield _plain_lines(progress_line) if show else lambda _: None
         return
-    text = bars.TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, overflow="fold"))
-    with bars.Progress(bars.BarColumn(), text, console=console, transient=True, expand=True) as progress:
-        task = progress.add_task("sending again", total=found["events"])
-        yield lambda now: progress.update(task, completed=now["sent"], description=progress_line(now))
+    with text_bar(console, "sending again", found["events"]) as bar:
+        yield lambda now: bar(now["sent"], now["events"], progress_line(now))
 
 
 def _plain_lines(line_of: Callable[["Document"], str]) -> Show:

@@ -399,9 +399,9 @@ class Outbox:
     def _wish(self, lane: Lane, offer: Offer, beside: Beside[Any] | None = None) -> Read:  # Any: any kind
         batch_bytes = (beside or self._window).batch_bytes(self._pace.per_s)
         most = min(self._settings.batch_bytes_max, max(1, self._payload_bytes_max), batch_bytes)
-        events_max = min(
-            self._settings.batch_events_max, (beside and beside.events_max) or self._settings.batch_events_max
-        )
+        events_max = self._settings.batch_events_max
+        if beside and beside.events_max:
+            events_max = min(events_max, beside.events_max)
         blamed = beside.is_suspect if beside else offer.suspect and offer.single
         encoding = "" if blamed else self.compression.encoding
         bytes_max = self.compression.plain_bytes_max(lane.stream, most) if encoding else most

@@ -60,6 +60,13 @@ class Broker:
                 wait_s = world.outbox.wait_s(world.now_s)
                 world.now_s = min(ends_s, world.now_s + (ends_s if wait_s is None else max(wait_s, 0.000_1)))
 
+    def make_suspects(self) -> None:
+        """Ends two connections with whatever is in flight then."""
+        for _ in range(2):
+            self.world.pump()
+            self.world.disconnect(suspicious=True)
+            self.world.connect()
+
     def parked(self, stream: Stream = SALES) -> dict[int, int]:
         return {place.sequence: code for place, code in sorted(self.world.parked[stream].items())}
 
@@ -289,10 +296,7 @@ def test_while_a_suspect_is_looked_at_others_get_through_first() -> None:
 def test_between_two_suspects_others_get_through() -> None:
     broker = Broker(SETTINGS.model_copy(update={"window_publishes": 20}))
     broker.world.append(Stream.SENSOR, 60)
-    for _ in range(2):
-        broker.world.pump()
-        broker.world.disconnect(suspicious=True)
-        broker.world.connect()
+    broker.make_suspects()
     assert all(len(sent.places) == 4 for sent in broker.world.history)
     began_s, slowest_s = broker.world.now_s, 0.0
     while broker.world.durable[Stream.SENSOR] != broker.world.head(Stream.SENSOR):
@@ -310,10 +314,7 @@ def test_between_two_suspects_others_get_through() -> None:
 def test_on_a_line_that_breaks_ever_and_again_suspects_have_their_turn(life_s: float) -> None:
     broker = Broker()
     broker.world.append(SALES, 40)
-    for _ in range(2):
-        broker.world.pump()
-        broker.world.disconnect(suspicious=True)
-        broker.world.connect()
+    broker.make_suspects()
     for _ in range(20):
         broker.run(seconds=life_s, until=SALES)
         broker.world.disconnect(suspicious=True)
@@ -326,10 +327,7 @@ def test_a_connection_that_ends_with_nothing_in_flight_clears_all_suspects() -> 
     """Another client that takes the connection over without a word does that; an event to blame cannot."""
     broker = Broker()
     broker.world.append(SALES, 40)
-    for _ in range(2):
-        broker.world.pump()
-        broker.world.disconnect(suspicious=True)
-        broker.world.connect()
+    broker.make_suspects()
     broker.world.pump()
     assert broker.world.in_flight == {}  # suspects wait for their turn
     broker.world.disconnect(suspicious=True)
